@@ -1,0 +1,66 @@
+"""Every failure this project raises on purpose; one class, one reaction.
+
+* ThroughlineError
+  - InvalidInput            the caller's data is wrong: fix it, do not retry
+    + UnknownParameter      a conf key that no form has
+    + UnknownJob            a job_id that no job has
+  - NotReady                an input that another step makes is not there yet; the message names the step
+  - ConfigurationError      the deployment lacks a setting or a program; the message names it
+  - ProviderUnavailable     a service failed: retry
+  - ProviderRefused         a service answered that it never will: do not retry
+  - QualityGateFailed       the data exists but must not go on: do not retry
+  - ArtifactCorrupt         stored bytes are missing or differ from their digest
+  - StaleClaim              a newer attempt owns this stage; this one must leave no trace
+  - BudgetExceeded          the job would spend more than it may
+
+Airflow's retry policy (`include.operators.retry`) reads this tree: `ProviderUnavailable` retries,
+every other `ThroughlineError` fails at once, anything else follows the task's own defaults.
+"""
+
+
+class ThroughlineError(Exception):
+    """Base class, so that a task can tell our failures from bugs."""
+
+
+class InvalidInput(ThroughlineError):
+    """The caller's data is wrong; the message names file, field and remedy."""
+
+
+class UnknownParameter(InvalidInput):
+    """A conf key that the DAG's form does not have."""
+
+
+class UnknownJob(InvalidInput):
+    """A job_id that the ledger does not have."""
+
+
+class NotReady(ThroughlineError):
+    """An input that another step makes is not there yet."""
+
+
+class ConfigurationError(ThroughlineError):
+    """The deployment lacks a setting or a program."""
+
+
+class ProviderUnavailable(ThroughlineError):
+    """A service failed; the same call may succeed later."""
+
+
+class ProviderRefused(ThroughlineError):
+    """A service refused; the same call will be refused again."""
+
+
+class QualityGateFailed(ThroughlineError):
+    """Data exists but must not be promoted."""
+
+
+class ArtifactCorrupt(ThroughlineError):
+    """Stored bytes are missing or differ from their recorded digest."""
+
+
+class StaleClaim(ThroughlineError):
+    """A newer attempt owns the stage."""
+
+
+class BudgetExceeded(ThroughlineError):
+    """The job would spend more than it may."""
