@@ -1,0 +1,1 @@
+"""The ledger: a PostgreSQL database that proves where every artifact came from."""
