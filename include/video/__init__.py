@@ -1,0 +1,1 @@
+"""The video family: trends in, a reviewed short video out."""
