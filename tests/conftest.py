@@ -69,3 +69,20 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("../shared/data is not there: no real inputs")
     return folder
+
+
+@pytest.fixture
+def ledger(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A migrated ledger and an empty store; the settings of this process name them. Yields the DSN."""
+    from include.ledger import session
+    from include.ledger.migrations import upgrade
+    from include.settings import settings
+
+    upgrade(database)
+    monkeypatch.setenv("THROUGHLINE_LEDGER_DSN", database)
+    monkeypatch.setenv("THROUGHLINE_ARTIFACT_DIR", str(tmp_path / "artifacts"))
+    settings.cache_clear()
+    yield database
+    session.engine(database).dispose()
+    session.engine.cache_clear()
+    settings.cache_clear()

@@ -22,7 +22,7 @@ class Base(DeclarativeBase):
     """Root of all ledger tables."""
 
     metadata = MetaData(naming_convention=NAMING)
-    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own protocol
+    type_annotation_map = {
         datetime: DateTime(timezone=True),
         date: Date(),
         str: Text(),

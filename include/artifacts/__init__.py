@@ -1,0 +1,1 @@
+"""The content-addressed store: digests, the publish protocol, validation of what is published."""

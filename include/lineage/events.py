@@ -1,0 +1,69 @@
+"""The event table: one row per OpenLineage event, once, with the job it belongs to."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid5
+
+from include.lineage.facets import JOB_FACET
+from include.lineage.naming import derived_job_id, is_rehearsal
+
+if TYPE_CHECKING:
+    import psycopg
+
+EVENT_NAMESPACE = UUID("3b6d6c0e-52a8-5d0b-8a56-0f3f1b1f4d7e")
+
+# A run whose conf names no existing job keeps its events under the job of its own run, so that a refused run is
+# recorded too and nobody else's job gains rows.
+INSERT = """
+WITH wanted AS (
+    SELECT COALESCE((SELECT job_id FROM job WHERE job_id = %(job_id)s), %(derived)s::uuid) AS job_id
+), announced AS (
+    INSERT INTO job (job_id, family, status, rehearsal)
+    SELECT job_id, %(family)s, 'announced', false FROM wanted
+    ON CONFLICT (job_id) DO NOTHING
+)
+INSERT INTO event (event_id, run_id, job_namespace, job_name, event_type, event_time, body, job_id)
+SELECT %(event_id)s, %(run_id)s, %(job_namespace)s, %(job_name)s, %(event_type)s, %(event_time)s,
+       %(body)s::jsonb, wanted.job_id
+FROM wanted
+ON CONFLICT (event_id) DO NOTHING
+RETURNING seq
+"""
+
+
+def event_id(event: dict[str, Any]) -> UUID:
+    """Return the identity of an event: the same run, type, time and job are the same event."""
+    job = event["job"]
+    return uuid5(
+        EVENT_NAMESPACE,
+        f"{event['run']['runId']}/{event.get('eventType')}/{event['eventTime']}/{job['namespace']}/{job['name']}",
+    )
+
+
+def store_event(connection: psycopg.Connection[Any], event: dict[str, Any]) -> bool:
+    """Insert one scrubbed run event; return whether it was new.
+
+    Events of a rehearsal (`airflow tasks test` without a run) and events that are no run's are not stored: the
+    local file beside the table keeps them.
+    """
+    facet = ((event.get("run") or {}).get("facets") or {}).get(JOB_FACET)
+    if facet is None or is_rehearsal(facet["run_id"]):
+        return False
+    row = connection.execute(
+        INSERT,
+        {
+            "event_id": event_id(event),
+            "run_id": event["run"]["runId"],
+            "job_namespace": event["job"]["namespace"],
+            "job_name": event["job"]["name"],
+            "event_type": event.get("eventType"),
+            "event_time": event["eventTime"],
+            "body": json.dumps(event, ensure_ascii=False),
+            "job_id": facet["job_id"],
+            "derived": derived_job_id(facet["dag_id"], facet["run_id"]),
+            "family": facet["dag_id"],
+        },
+    ).fetchone()
+    return row is not None

@@ -1,0 +1,248 @@
+"""The unit of work on a real ledger: all or nothing, reuse, fencing, resume."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
+
+from include.artifacts.store import Store
+from include.errors import ArtifactCorrupt, InvalidInput, NotReady, StaleClaim
+from include.ledger.jobs import open_job
+from include.ledger.models import Artifact, ArtifactInput, Blob, Script, StageClaim, StageRun
+from include.ledger.session import transaction
+from include.settings import settings
+from include.stage import SkipStage, Stage, run_stage
+
+sys.path.insert(0, str(Path(__file__).parent))
+import bodies
+
+ADMIT = Stage(
+    "admit", "test", "bodies:admit", ("sources/words",), ("media/trends",), code=("include/errors.py",)
+)
+SHOUT = Stage(
+    "shout", "test", "bodies:shout", ("media/trends",), ("media/scripts",), code=("include/errors.py",)
+)
+FAIL = Stage(
+    "fail", "test", "bodies:fail", ("media/trends",), ("media/scripts",), code=("include/errors.py",)
+)
+SKIP = Stage("skip", "test", "bodies:skip", code=("include/errors.py",))
+
+
+@pytest.fixture
+def words(tmp_path: Path) -> Path:
+    file = tmp_path / "words.txt"
+    file.write_text("true line")
+    bodies.CALLS.clear()
+    return file
+
+
+def new_job() -> UUID:
+    with transaction() as session:
+        return open_job(session, derived=uuid4(), given=None, dag_id="test", run_id=f"r{uuid4()}", params={})
+
+
+def current(job: UUID) -> list[Artifact]:
+    with transaction() as session:
+        return list(
+            session.scalars(
+                select(Artifact)
+                .where(Artifact.job_id == job, Artifact.superseded_at.is_(None))
+                .order_by(Artifact.kind)
+            )
+        )
+
+
+def test_an_artifact_leads_back_to_its_source(ledger: str, words: Path) -> None:
+    job = new_job()
+    run_stage(ADMIT, job_id=job, params={"file": str(words)})
+    outcome = run_stage(SHOUT, job_id=job)
+    assert outcome.result == {"text": "TRUE LINE"}
+    by_kind = {artifact.kind: artifact for artifact in current(job)}
+    assert set(by_kind) == {"source", "trends", "script"}
+    with transaction() as session:
+        edges = {(e.artifact_id, e.input_id) for e in session.scalars(select(ArtifactInput))}
+        assert edges == {
+            (by_kind["trends"].artifact_id, by_kind["source"].artifact_id),
+            (by_kind["script"].artifact_id, by_kind["trends"].artifact_id),
+        }
+        script = session.scalars(select(Script)).one()
+        assert (script.job_id, script.artifact_id) == (job, by_kind["script"].artifact_id)
+    friendly = settings().store / "out" / str(job) / "script.json"
+    assert friendly.read_text() == '{"text": "TRUE LINE"}'
+
+
+def test_the_same_recipe_is_reused_with_its_rows(ledger: str, words: Path) -> None:
+    first, second = new_job(), new_job()
+    for job in (first, second):
+        run_stage(ADMIT, job_id=job, params={"file": str(words)})
+        outcome = run_stage(SHOUT, job_id=job)
+    assert outcome.status == "reused"
+    assert outcome.result == {"text": "TRUE LINE"}
+    assert bodies.CALLS == ["admit", "shout"]
+    made = {a.kind: a for a in current(first)}
+    again = {a.kind: a for a in current(second)}
+    assert again["script"].sha256 == made["script"].sha256
+    assert again["script"].reused_from == made["script"].artifact_id
+    with transaction() as session:
+        scripts = session.scalars(select(Script).where(Script.job_id == second)).all()
+        assert [row.artifact_id for row in scripts] == [again["script"].artifact_id]
+        edge = session.scalars(
+            select(ArtifactInput.input_id).where(ArtifactInput.artifact_id == again["script"].artifact_id)
+        ).one()
+        assert edge == again["trends"].artifact_id, "the reused making points at its own job's inputs"
+        assert session.scalar(select(Blob).where(Blob.sha256 == made["script"].sha256)) is not None
+
+
+def test_a_retry_of_a_committed_stage_makes_no_second_row(ledger: str, words: Path) -> None:
+    job = new_job()
+    run_stage(ADMIT, job_id=job, params={"file": str(words)})
+    run_stage(SHOUT, job_id=job)
+    before = {a.artifact_id for a in current(job)}
+    assert run_stage(SHOUT, job_id=job).status == "reused"
+    with transaction() as session:
+        assert {a for a in session.scalars(select(Artifact.artifact_id))} == before
+
+
+def test_fresh_makes_anew(ledger: str, words: Path) -> None:
+    job = new_job()
+    run_stage(ADMIT, job_id=job, params={"file": str(words)})
+    run_stage(SHOUT, job_id=job)
+    assert run_stage(SHOUT, job_id=job, params={"fresh": True}).status == "succeeded"
+    assert bodies.CALLS.count("shout") == 2
+
+
+def test_a_changed_decision_is_another_recipe(ledger: str, words: Path) -> None:
+    job = new_job()
+    run_stage(ADMIT, job_id=job, params={"file": str(words)})
+    run_stage(SHOUT, job_id=job)
+    assert run_stage(SHOUT, job_id=job, params={"loud": False}).status == "succeeded"
+
+
+def test_a_failed_body_leaves_only_its_failure(ledger: str, words: Path) -> None:
+    job = new_job()
+    run_stage(ADMIT, job_id=job, params={"file": str(words)})
+    seen: list[dict[str, object]] = []
+    with pytest.raises(InvalidInput, match="column 'word'"):
+        run_stage(FAIL, job_id=job, observe=seen.append)
+    assert "script" not in {a.kind for a in current(job)}
+    with transaction() as session:
+        run = session.scalars(select(StageRun).where(StageRun.stage == "fail")).one()
+    assert run.status == "failed"
+    assert "column 'word' is missing" in (run.error or "")
+    assert [item["name"] for item in seen[0]["inputs"]] == ["media/trends"]
+    assert seen[0]["outputs"] == []
+
+
+def test_a_skip_says_why(ledger: str) -> None:
+    job = new_job()
+    with pytest.raises(SkipStage):
+        run_stage(SKIP, job_id=job)
+    with transaction() as session:
+        run = session.scalars(select(StageRun)).one()
+    assert (run.status, run.error) == ("skipped", "SkipStage: no input for 2020-01-01")
+
+
+def test_a_missing_input_is_named(ledger: str) -> None:
+    with pytest.raises(NotReady, match="no trends artifact"):
+        run_stage(SHOUT, job_id=new_job())
+
+
+def test_an_altered_input_is_refused(ledger: str, words: Path) -> None:
+    job = new_job()
+    run_stage(ADMIT, job_id=job, params={"file": str(words)})
+    trends = {a.kind: a for a in current(job)}["trends"]
+    with transaction() as session:
+        blob = session.get_one(Blob, trends.sha256)
+    path = Store(settings().store).root / blob.path
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(ArtifactCorrupt, match="altered"):
+        run_stage(SHOUT, job_id=job)
+
+
+def test_a_late_twin_leaves_no_trace(ledger: str, words: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = new_job()
+    run_stage(ADMIT, job_id=job, params={"file": str(words)})
+    plain = bodies.shout
+
+    def overtaken(work: object) -> dict[str, object]:
+        monkeypatch.setattr(bodies, "shout", plain)
+        run_stage(SHOUT, job_id=job)  # a newer attempt claims and commits while this one still works
+        monkeypatch.setattr(bodies, "shout", overtaken)
+        return plain(work)
+
+    monkeypatch.setattr(bodies, "shout", overtaken)
+    with pytest.raises(StaleClaim):
+        run_stage(SHOUT, job_id=job, params={"fresh": True})
+    with transaction() as session:
+        states = sorted(session.scalars(select(StageRun.status).where(StageRun.stage == "shout")))
+        assert states == ["stale", "succeeded"]
+        assert len(session.scalars(select(Artifact).where(Artifact.kind == "script")).all()) == 1
+
+
+def test_the_database_refuses_an_artifact_without_facts(ledger: str, words: Path) -> None:
+    job = new_job()
+    run_stage(ADMIT, job_id=job, params={"file": str(words)})
+    with transaction() as session:
+        run = session.scalars(select(StageRun)).one()
+        sha256 = session.scalars(select(Blob.sha256)).first()
+    with pytest.raises(DBAPIError, match="do not name artifact"), transaction() as session:
+        session.add(
+            Artifact(
+                job_id=job,
+                sha256=sha256,
+                stage_run_id=run.stage_run_id,
+                kind="video",
+                key="",
+                namespace="n",
+                dataset="media/videos",
+                name="video.mp4",
+            )
+        )
+
+
+def test_edges_are_append_only(ledger: str, words: Path) -> None:
+    job = new_job()
+    run_stage(ADMIT, job_id=job, params={"file": str(words)})
+    with pytest.raises(DBAPIError, match="append-only"), transaction() as session:
+        session.execute(text("DELETE FROM artifact_input"))
+
+
+@pytest.mark.parametrize("point", ["claimed", "before_write", "written", "renamed", "committed"])
+def test_a_kill_at_every_point_is_survived(ledger: str, words: Path, tmp_path: Path, point: str) -> None:
+    job = new_job()
+    run_stage(ADMIT, job_id=job, params={"file": str(words)})
+    marker = tmp_path / "fired"
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from uuid import UUID; from include.stage import Stage, run_stage;"
+        "run_stage(Stage('shout', 'test', 'bodies:shout', ('media/trends',), ('media/scripts',),"
+        " code=('include/errors.py',)), job_id=UUID(sys.argv[2]))"
+    )
+    env = os.environ | {
+        "THROUGHLINE_FAULT": f"shout:{point}",
+        "THROUGHLINE_FAULT_MARKER": str(marker),
+        "THROUGHLINE_TESTING": "1",
+    }
+    command = [sys.executable, "-c", program, str(Path(__file__).parent), str(job)]
+    killed = subprocess.run(command, env=env, check=False, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    assert marker.exists(), "the fault did not fire"
+    subprocess.run(command, env=env, check=True)
+    with transaction() as session:
+        scripts = session.scalars(select(Artifact).where(Artifact.kind == "script")).all()
+        assert len(scripts) == 1
+        assert len(session.scalars(select(Script)).all()) == 1
+        assert session.scalars(select(StageRun).where(StageRun.status == "running")).all() == []
+        assert session.scalars(select(StageClaim.attempts).where(StageClaim.stage == "shout")).one() == 2
+    store = Store(settings().store)
+    assert [p for p in (store.root / "incoming").iterdir()] == [] or point == "written"
+    known = {a.sha256 for a in current(job)}
+    assert {p.stem for p in store.blobs()} == known
