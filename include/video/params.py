@@ -41,7 +41,7 @@ class VideoParams(BaseModel):
         default="What everyone is watching",
         max_length=120,
         title="Theme",
-        description="What the video is about, in your words. It is spoken and shown as you write it. Empty: the leading style.",
+        description="What the video is about, in your words; shown as you write it. Empty: the leading style of the trends.",
     )
     content_references: list[Annotated[str, Field(min_length=2, max_length=300)]] = Field(
         default=[],
