@@ -1,0 +1,128 @@
+"""The operator that runs a declared stage and answers the OpenLineage provider from the stage's own facts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowSkipException
+
+from include.errors import NotReady
+from include.ledger import jobs
+from include.ledger.models import Job
+from include.ledger.session import transaction
+from include.operators.coordinates import coordinates, own_job_id, rehearsing, wanted_job_id
+from include.stage import SkipStage, Stage, run_stage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow.sdk import Context
+
+
+class StageOperator(BaseOperator):
+    """Run one stage for the job of this run.
+
+    `key` tells apart what one stage makes several of: a scene number, a lead, a partition. The lineage methods are
+    lazy and free of side effects; they read `declared` and the facts that the unit of work handed over.
+    """
+
+    ui_color = "#e6f2e4"
+    template_fields: tuple[str, ...] = ("job_id", "key", "stage_params")
+
+    def __init__(
+        self,
+        *,
+        stage: Stage,
+        key: str = "",
+        job_id: str = "{{ ti.xcom_pull(task_ids='open_job') or '' }}",
+        stage_params: Any = "{{ ti.xcom_pull(task_ids='open_job', key='params') or params }}",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.stage = stage
+        self.key = key
+        self.job_id = job_id
+        self.stage_params = stage_params
+        self.facts: dict[str, Any] = {}
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Return the stage's small result."""
+        return self.run(context, self.stage, self.key)
+
+    def run(
+        self, context: Context, stage: Stage, key: str, extra: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Run a stage in this task's place; its facts become this run's lineage."""
+        rehearsal = rehearsing(context)
+        params = self.stage_params if isinstance(self.stage_params, dict) else dict(context["params"])
+        try:
+            outcome = run_stage(
+                stage,
+                job_id=self._job(context, rehearsal),
+                key=str(key),
+                params={**params, **(extra or {})},
+                at=coordinates(context),
+                rehearsal=rehearsal,
+                observe=self._observe,
+            )
+        except SkipStage as skip:
+            raise AirflowSkipException(str(skip)) from skip
+        return outcome.result
+
+    def _observe(self, facts: dict[str, Any]) -> None:
+        self.facts = facts
+
+    def _job(self, context: Context, rehearsal: bool) -> UUID:
+        """Return the job of this run; a rehearsal opens its own, which nobody else reads."""
+        ti: Any = context["ti"]
+        dag_run: Any = context["dag_run"]
+        if rehearsal:
+            derived = own_job_id(context)
+            with transaction() as session:
+                return jobs.open_job(
+                    session,
+                    derived=derived,
+                    given=None,
+                    dag_id=ti.dag_id,
+                    run_id=dag_run.run_id,
+                    params={},
+                    rehearsal=True,
+                )
+        job_id = UUID(self.job_id) if self.job_id else wanted_job_id(context)
+        with transaction() as session:
+            if session.get(Job, job_id) is None:
+                raise NotReady(
+                    f"run {dag_run.run_id} has no job yet: run its first task, "
+                    f"`airflow tasks test {ti.dag_id} open_job {dag_run.run_id}`"
+                )
+        return job_id
+
+    # -- lineage: asked by the OpenLineage provider ---------------------------------------------------------------
+
+    def get_openlineage_facets_on_start(self) -> Any:
+        """Return the declared datasets, so that the graph is whole before the first run ends."""
+        return self._lineage({})
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Return declared plus actual datasets, from the facts."""
+        return self._lineage(self.facts, task_instance)
+
+    def get_openlineage_facets_on_failure(self, task_instance: Any) -> Any:
+        """Return declared plus read datasets, from what the failed attempt recorded."""
+        return self._lineage(self.facts, task_instance)
+
+    def _lineage(self, facts: dict[str, Any], task_instance: Any = None) -> Any:
+        from airflow.providers.openlineage.extractors import OperatorLineage
+
+        from include.lineage.facets import JOB_FACET, inputs_of, job_facet, outputs_of
+
+        run_facets = {}
+        if facts and task_instance is not None:
+            run_facets[JOB_FACET] = job_facet(facts, dag_id=task_instance.dag_id, run_id=task_instance.run_id)
+        return OperatorLineage(
+            inputs=inputs_of(facts, self.stage.inputs),
+            outputs=outputs_of(facts, self.stage.outputs),
+            run_facets=run_facets,
+        )

@@ -1,0 +1,1 @@
+"""What reads everything and proves it: trace, verify, differences, replay."""

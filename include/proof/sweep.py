@@ -1,0 +1,55 @@
+"""What a death left behind: temporary files and bytes that no row names. Dry run first; never anything recorded."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+
+from include.artifacts.store import Store
+from include.settings import settings
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+KEEP_S = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What was found, relative to the store, and whether it was deleted."""
+
+    temporaries: tuple[str, ...]
+    orphans: tuple[str, ...]
+    deleted: bool
+
+
+def sweep(session: Session, *, dry_run: bool = True, older_than_s: float = KEEP_S) -> Swept:
+    """Find (and, without `dry_run`, delete) stale temporaries and files that no artifact names.
+
+    A file younger than `older_than_s` may belong to a stage that is about to commit and is left alone. Links are
+    never followed.
+    """
+    store = Store(settings().store)
+    limit = time.time() - older_than_s
+    named = set(session.execute(text("SELECT path FROM blob JOIN artifact USING (sha256)")).scalars())
+    temporaries = [
+        path
+        for path in sorted((store.root / "incoming").glob(".*"))
+        if path.is_file() and path.lstat().st_mtime < limit
+    ]
+    orphans = [
+        path
+        for path in store.blobs()
+        if path.relative_to(store.root).as_posix() not in named and path.lstat().st_mtime < limit
+    ]
+    if not dry_run:
+        for path in [*temporaries, *orphans]:
+            path.unlink(missing_ok=True)
+    return Swept(
+        tuple(path.relative_to(store.root).as_posix() for path in temporaries),
+        tuple(path.relative_to(store.root).as_posix() for path in orphans),
+        not dry_run,
+    )
