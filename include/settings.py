@@ -34,6 +34,11 @@ class Settings(BaseSettings):
     leads_file: Path | None = Field(default=None, description="leads CSV; default: the bundled sample")
     assessments_file: Path | None = Field(default=None, description="assessments CSV; default: the bundled sample")
     anthropic_base_url: str | None = Field(default=None, description="another address of the Anthropic API")
+    enable_report_lineage: bool = Field(
+        default=True,
+        description="keep logs with each report's lineage row; its identity is always kept",
+        alias="ENABLE_REPORT_LINEAGE",
+    )
     fault: str | None = Field(default=None, description="<stage>:<point>, a programmed fault; refused outside tests")
     fault_marker: Path | None = Field(default=None, description="file that says the fault has fired; its absence arms it")
     testing: bool = Field(default=False, description="set by the test suite only; permits programmed faults")
