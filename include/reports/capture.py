@@ -10,13 +10,15 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from include.artifacts.digests import canonical_json
 from include.errors import ArtifactCorrupt, InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
 
 PART_BYTES = 2_000_000
 """No part of a download is larger, compressed."""
@@ -129,7 +131,9 @@ def parse(content: bytes, digest: str | None = None) -> dict[str, Any]:
     except ValueError as error:
         raise InvalidInput(f"the captured inputs are not JSON: {error}") from error
     if not isinstance(found, dict) or "schema" not in found:
-        raise InvalidInput("the captured inputs are a JSON document without a schema: not made by a gather stage")
+        raise InvalidInput(
+            "the captured inputs are a JSON document without a schema: not made by a gather stage"
+        )
     return found
 
 
@@ -142,8 +146,10 @@ def enrich(collect: Callable[[], Sequence[Mapping[str, Any]]], *, enabled: bool)
         return Enrichment([], "disabled", "ENABLE_REPORT_LINEAGE is off")
     try:
         lines = [json.loads(canonical_json(line).replace(b"\\u0000", b"")) for line in collect()]
-    except Exception as error:  # noqa: BLE001 - a log that cannot be kept is recorded as that and blocks nothing
-        return Enrichment([], "degraded", f"logs could not be collected: {type(error).__name__}: {error}"[:300])
+    except Exception as error:
+        return Enrichment(
+            [], "degraded", f"logs could not be collected: {type(error).__name__}: {error}"[:300]
+        )
     kept: list[dict[str, Any]] = []
     size = 0
     for line in reversed(lines):
@@ -153,5 +159,7 @@ def enrich(collect: Callable[[], Sequence[Mapping[str, Any]]], *, enabled: bool)
         kept.append(line)
     kept.reverse()
     if len(kept) < len(lines):
-        return Enrichment(kept, "truncated", f"the first {len(lines) - len(kept)} of {len(lines)} log lines are left out")
+        return Enrichment(
+            kept, "truncated", f"the first {len(lines) - len(kept)} of {len(lines)} log lines are left out"
+        )
     return Enrichment(kept, "full", None)

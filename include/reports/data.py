@@ -7,7 +7,6 @@ approved bool?. Gold assessments, one row per assessed offer: assessment_id str,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -17,6 +16,7 @@ from include.errors import InvalidInput
 from include.reports.scoring import AREAS, HUNDREDTHS, Audit, Market, audit, opportunity
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import polars as pl
@@ -121,7 +121,9 @@ def rank_leads(leads: Path, assessments: Path, most: int) -> list[RankedLead]:
     for row in reviewed.sort("assessment_id").collect().iter_rows(named=True):
         rows.setdefault(str(row["lead_id"]), []).append(row)
     ranked = []
-    for lead in _scan(leads, LEAD_COLUMNS, "leads").select(list(LEAD_COLUMNS)).collect().iter_rows(named=True):
+    for lead in (
+        _scan(leads, LEAD_COLUMNS, "leads").select(list(LEAD_COLUMNS)).collect().iter_rows(named=True)
+    ):
         lead_id = str(lead["lead_id"])
         if lead_id not in rows:
             continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,8 @@ from include.reports.scoring import AREAS, Audit, Market, audit
 from include.reports.template import current
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from include.reports.data import LeadData
     from include.reports.template import Template
 

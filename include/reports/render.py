@@ -41,7 +41,15 @@ DEBIAN_PACKAGES = (
 """What a bare Debian lacks; WeasyPrint loads these libraries at run time."""
 FAMILIES = ("Noto Sans", "Noto Sans:bold", "DejaVu Sans Mono")
 """The faces our templates ask for first; their digests are part of the recipe."""
-PASSED_ON = ("PATH", "HOME", "FONTCONFIG_FILE", "FONTCONFIG_PATH", "XDG_CACHE_HOME", "LD_LIBRARY_PATH", "TZDIR")
+PASSED_ON = (
+    "PATH",
+    "HOME",
+    "FONTCONFIG_FILE",
+    "FONTCONFIG_PATH",
+    "XDG_CACHE_HOME",
+    "LD_LIBRARY_PATH",
+    "TZDIR",
+)
 """The only variables of the environment that the typesetter sees: no settings, no secrets."""
 
 
@@ -170,7 +178,9 @@ atexit.register(TYPESETTER.close)
 
 
 def _remedy() -> str:
-    return f": WeasyPrint needs libraries and fonts of the system; apt-get install {' '.join(DEBIAN_PACKAGES)}"
+    return (
+        f": WeasyPrint needs libraries and fonts of the system; apt-get install {' '.join(DEBIAN_PACKAGES)}"
+    )
 
 
 def _refusal(answer: dict[str, Any], limits: Limits) -> Exception:
@@ -187,7 +197,9 @@ def _refusal(answer: dict[str, Any], limits: Limits) -> Exception:
         "size": f"the PDF would be too large ({message})",
         "died": f"{message} (limits: {limits.seconds:g} s, {limits.memory_bytes // 2**20} MB)",
     }
-    return QualityGateFailed(f"the report cannot be rendered: {reasons.get(why, message)}; give it less content")
+    return QualityGateFailed(
+        f"the report cannot be rendered: {reasons.get(why, message)}; give it less content"
+    )
 
 
 @cache
@@ -200,7 +212,11 @@ def font_digests() -> dict[str, str]:
     for family in FAMILIES:
         try:
             answer = subprocess.run(
-                ["fc-match", "--format=%{file}", family], capture_output=True, text=True, check=True, timeout=60
+                ["fc-match", "--format=%{file}", family],
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=60,
             )
         except (OSError, subprocess.SubprocessError) as error:
             raise ConfigurationError(f"fc-match does not work ({error}){_remedy()}") from error

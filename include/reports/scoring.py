@@ -12,9 +12,11 @@ rows nor the number of processors shows in a figure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
 
 HUNDREDTHS = 100
 FEW_REVIEWS = 10

@@ -1,6 +1,6 @@
 """The program that turns HTML into PDF: a server that has WeasyPrint loaded, and a sealed child per document.
 
-It is started by `include.reports.render` and speaks over one inherited socket; it is never imported by a task. The
+It is started by `include.reports.render`, which shares its frames, and speaks over one inherited socket. The
 server itself renders nothing of anybody's: each request is answered by a forked child that has bounded time and
 memory, no network and no files, and dies with its document. Fork after import, because importing WeasyPrint costs
 more than most reports do.
@@ -35,7 +35,13 @@ XMP_PREFIX = "throughline"
 EXTENSION = "http://www.aiim.org/pdfa/ns/extension/"
 SCHEMA = "http://www.aiim.org/pdfa/ns/schema#"
 PROPERTY = "http://www.aiim.org/pdfa/ns/property#"
-READABLE = ("/usr/share/fonts", "/usr/local/share/fonts", "/usr/share/mime", "/usr/share/zoneinfo", "/dev/null")
+READABLE = (
+    "/usr/share/fonts",
+    "/usr/local/share/fonts",
+    "/usr/share/mime",
+    "/usr/share/zoneinfo",
+    "/dev/null",
+)
 
 
 # -- frames ------------------------------------------------------------------------------------------------------
@@ -102,7 +108,9 @@ def _load() -> dict[str, Any]:
     if ffi.harfbuzz_subset is None:
         raise RuntimeError("libharfbuzz-subset is not installed")
     # one whole document: lazy imports, font map and MIME tables are then there before any child is sealed
-    _write({"html": "<p lang=en>Aa&#8594;</p>", "attachments": [], "identifier": "00", "epoch": 0, "xmp": {}}, {})
+    _write(
+        {"html": "<p lang=en>Aa&#8594;</p>", "attachments": [], "identifier": "00", "epoch": 0, "xmp": {}}, {}
+    )
     version = ffi.pango.pango_version()
     return {
         "weasyprint": weasyprint.__version__,
@@ -144,7 +152,11 @@ def _in_child(
             while True:
                 left = deadline - time.monotonic()
                 if left <= 0:
-                    return {"ok": False, "why": "time", "message": f"not done after {header['seconds']:g} s"}, b""
+                    return {
+                        "ok": False,
+                        "why": "time",
+                        "message": f"not done after {header['seconds']:g} s",
+                    }, b""
                 ready = {key.fd for key, _ in selector.select(left)}
                 if client.fileno() in ready:  # one request at a time: only its end can be read here
                     return None, b""
@@ -229,7 +241,7 @@ def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         return {"ok": False, "why": "memory", "message": "out of memory"}, b""
     except RecursionError:
         return {"ok": False, "why": "depth", "message": "nested too deeply"}, b""
-    except Exception as error:  # noqa: BLE001 - the child's whole purpose: whatever a document does becomes an answer
+    except Exception as error:
         return {"ok": False, "why": "error", "message": f"{type(error).__name__}: {error}"[:300]}, b""
     return {"ok": True, **noted}, pdf
 
@@ -340,4 +352,3 @@ def xmp_description(values: dict[str, str]) -> bytes:
         SubElement(item, f"{{{PROPERTY}}}category").text = "external"
         SubElement(item, f"{{{PROPERTY}}}description").text = f"{name.replace('_', ' ')} of this report"
     return b"".join(tostring(child, encoding="utf-8") for child in root)
-
