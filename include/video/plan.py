@@ -357,7 +357,7 @@ def _scene_problems(plan: Plan) -> Iterable[str]:
         if abs(scene.start_s - expected_start) > frame_s / 2:
             what = "overlaps the scene before" if scene.start_s < expected_start else "leaves a gap"
             yield f"scene {place} starts at {scene.start_s:g} s where {expected_start:g} s is due: {what}"
-        if not bounds.shortest_s - frame_s / 2 <= scene.duration_s <= bounds.longest_s + frame_s / 2:
+        if not bounds.shortest_s - frame_s <= scene.duration_s <= bounds.longest_s + frame_s + 1e-6:
             yield (
                 f"scene {place} lasts {scene.duration_s:g} s,"
                 f" allowed are {bounds.shortest_s:g} to {bounds.longest_s:g} s"

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 HOST = "https://hn.algolia.com"
 PATH = "/api/v1/search"
 STORIES = 50
+KINDS = {"ask_hn": "Questions", "show_hn": "Projects", "job": "Jobs", "poll": "Polls"}
 LARGEST_ANSWER_BYTES = 5_000_000
 
 
@@ -129,14 +130,15 @@ class HackerNewsSource:
         try:
             story = str(hit["objectID"])
             title = tidy(hit["title"])
-            kinds = ("ask_hn", "show_hn", "job", "poll")
             return Trend(
                 platform="hacker_news",
                 external_id=story,
                 title=title,
                 url=hit.get("url") or f"https://news.ycombinator.com/item?id={story}",
                 channel=hit.get("author"),
-                category=next((kind for kind in kinds if kind in hit.get("_tags", [])), "story"),
+                category=next(
+                    (name for tag, name in KINDS.items() if tag in hit.get("_tags", [])), "Stories"
+                ),
                 hashtags=[],
                 published_at=datetime.fromtimestamp(hit["created_at_i"], UTC),
                 observed_at=observed_at,
