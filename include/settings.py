@@ -17,30 +17,72 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="THROUGHLINE_", frozen=True, extra="ignore")
 
-    state_dir: Path = Field(default=ROOT / ".throughline", description="logs, artifacts, generated secrets; never in git")
-    artifact_dir: Path | None = Field(default=None, description="the artifact store; default: <state_dir>/artifacts")
-    namespace: str = Field(default="throughline", pattern=r"^[A-Za-z0-9:;=/_\-.@+]{1,1024}$", description="job and dataset namespace")
-    ledger_dsn: SecretStr | None = Field(default=None, description="postgresql://… of the ledger, with the writer's role")
-    ledger_admin_dsn: SecretStr | None = Field(default=None, description="postgresql://… of the ledger's owner, for migrations")
-    lineage_dsn: SecretStr | None = Field(default=None, description="postgresql://… of the embedded lineage server's database")
-    marquez_url: str = Field(default="http://127.0.0.1:5000", description="lineage server's API (embedded or Marquez)", alias="MARQUEZ_URL")
-    marquez_admin_url: str = Field(default="http://127.0.0.1:5001", description="its admin port", alias="MARQUEZ_ADMIN_URL")
-    marquez_token: SecretStr | None = Field(default=None, description="bearer token, when the server wants one", alias="MARQUEZ_TOKEN")
+    state_dir: Path = Field(
+        default=ROOT / ".throughline", description="logs, artifacts, generated secrets; never in git"
+    )
+    artifact_dir: Path | None = Field(
+        default=None, description="the artifact store; default: <state_dir>/artifacts"
+    )
+    namespace: str = Field(
+        default="throughline",
+        pattern=r"^[A-Za-z0-9:;=/_\-.@+]{1,1024}$",
+        description="job and dataset namespace",
+    )
+    ledger_dsn: SecretStr | None = Field(
+        default=None, description="postgresql://… of the ledger, with the writer's role"
+    )
+    relay_dsn: SecretStr | None = Field(
+        default=None, description="postgresql://… of the ledger, with the relay's role; default: ledger_dsn"
+    )
+    ledger_admin_dsn: SecretStr | None = Field(
+        default=None, description="postgresql://… of the ledger's owner, for migrations"
+    )
+    lineage_dsn: SecretStr | None = Field(
+        default=None, description="postgresql://… of the embedded lineage server's database"
+    )
+    marquez_url: str = Field(
+        default="http://127.0.0.1:5000",
+        description="lineage server's API (embedded or Marquez)",
+        alias="MARQUEZ_URL",
+    )
+    marquez_admin_url: str = Field(
+        default="http://127.0.0.1:5001", description="its admin port", alias="MARQUEZ_ADMIN_URL"
+    )
+    marquez_token: SecretStr | None = Field(
+        default=None, description="bearer token, when the server wants one", alias="MARQUEZ_TOKEN"
+    )
     airflow_url: str = Field(default="http://127.0.0.1:8080", description="Airflow's API server")
     airflow_user: str = Field(default="admin", description="service account for Airflow's REST API")
     airflow_password: SecretStr | None = Field(default=None, description="its password")
-    sources_dir: Path | None = Field(default=None, description="<table>/<YYYY-MM-DD>.csv, the dated inputs of the lake tables")
-    trends_file: Path | None = Field(default=None, description="YouTube-trending CSV; default: the bundled sample")
+    sources_dir: Path | None = Field(
+        default=None, description="<table>/<YYYY-MM-DD>.csv, the dated inputs of the lake tables"
+    )
+    trends_file: Path | None = Field(
+        default=None, description="YouTube-trending CSV; default: the bundled sample"
+    )
     leads_file: Path | None = Field(default=None, description="leads CSV; default: the bundled sample")
-    assessments_file: Path | None = Field(default=None, description="assessments CSV; default: the bundled sample")
+    assessments_file: Path | None = Field(
+        default=None, description="assessments CSV; default: the bundled sample"
+    )
+    anthropic_api_key: SecretStr | None = Field(
+        default=None, description="key of the Anthropic API", alias="ANTHROPIC_API_KEY"
+    )
     anthropic_base_url: str | None = Field(default=None, description="another address of the Anthropic API")
+    hacker_news_url: str | None = Field(
+        default=None, description="another address of Hacker News' search API"
+    )
     enable_report_lineage: bool = Field(
         default=True,
         description="keep logs with each report's lineage row; its identity is always kept",
         alias="ENABLE_REPORT_LINEAGE",
     )
-    fault: str | None = Field(default=None, description="<stage>:<point>, a programmed fault; refused outside tests")
-    fault_marker: Path | None = Field(default=None, description="file that says the fault has fired; its absence arms it")
+    fault: str | None = Field(
+        default=None,
+        description="<stage>:<point>, or @file that holds it; a programmed fault, refused outside tests",
+    )
+    fault_marker: Path | None = Field(
+        default=None, description="file that says the fault has fired; its absence arms it"
+    )
     testing: bool = Field(default=False, description="set by the test suite only; permits programmed faults")
 
     @property

@@ -1,17 +1,25 @@
-"""Fixtures that every test may use: a real PostgreSQL and a fresh database on it."""
+"""Fixtures that every test may use: a real PostgreSQL, a migrated ledger, the whole running stack."""
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
-from uuid import uuid4
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.rows import dict_row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,9 @@ class Postgres:
     def drop_database(self, dsn: str) -> None:
         name = dsn.rsplit("/", 1)[1]
         with psycopg.connect(self.dsn(), autocommit=True) as connection:
-            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+            connection.execute(
+                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+            )
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +59,10 @@ def postgres() -> Iterator[Postgres]:
         return
     from include.stack.postgres import temporary_cluster
 
-    with tempfile.TemporaryDirectory(prefix="throughline-pg-") as folder, temporary_cluster(Path(folder)) as dsn:
+    with (
+        tempfile.TemporaryDirectory(prefix="throughline-pg-") as folder,
+        temporary_cluster(Path(folder)) as dsn,
+    ):
         info = psycopg.conninfo.conninfo_to_dict(dsn)
         yield Postgres(str(info["host"]), int(str(info["port"])), str(info["user"]), str(info["password"]))
 
@@ -86,3 +99,182 @@ def ledger(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     session.engine(database).dispose()
     session.engine.cache_clear()
     settings.cache_clear()
+
+
+ENDED = {"success", "failed"}
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass
+class RunningStack:
+    """A booted stack: addresses, its environment, and a few questions to it."""
+
+    state_dir: Path
+    sources: Path
+    airflow_url: str
+    marquez_url: str
+    password: str
+    environment: dict[str, str]
+    api: Any
+    fault_file: Path
+    fault_marker: Path
+    user: str = "admin"
+    reviews: dict[str, str] = field(default_factory=dict)
+
+    def trigger(self, dag_id: str, conf: dict[str, Any], run_id: str | None = None) -> str:
+        run_id = run_id or f"test__{uuid4()}"
+        self.api.trigger(dag_id, run_id, conf)
+        return run_id
+
+    def wait(self, dag_id: str, run_id: str, *, review: str | None = None, minutes: float = 10) -> str:
+        """Wait for a run's end, answering reviews of its job with `review`; return the state."""
+        deadline = time.monotonic() + 60 * minutes
+        while True:
+            state = str(self.api.dag_run(dag_id, run_id)["state"])
+            if state in ENDED:
+                return state
+            if review is not None:
+                for waiting in self.api.open_reviews():
+                    self.api.answer_review(waiting, review, f"{review} by a test")
+            if time.monotonic() > deadline:
+                tasks = [(t["task_id"], t["state"]) for t in self.api.task_instances(dag_id, run_id)]
+                pytest.fail(f"{dag_id} {run_id} is still {state} after {minutes} minutes: {tasks}")
+            time.sleep(0.5)
+
+    def run(self, dag_id: str, conf: dict[str, Any], *, review: str | None = None) -> tuple[str, str]:
+        run_id = self.trigger(dag_id, conf)
+        return run_id, self.wait(dag_id, run_id, review=review)
+
+    def query(self, sql: str, *values: Any) -> list[dict[str, Any]]:
+        """Ask the ledger."""
+        with psycopg.connect(self.environment["THROUGHLINE_LEDGER_DSN"], row_factory=dict_row) as connection:
+            return connection.execute(sql, values).fetchall()
+
+    def job_of(self, dag_id: str, run_id: str) -> UUID:
+        rows = self.query("SELECT job_id FROM job_run WHERE dag_id = %s AND run_id = %s", dag_id, run_id)
+        assert len(rows) == 1, f"{dag_id} {run_id} has no job"
+        found: UUID = rows[0]["job_id"]
+        return found
+
+    def delivered(self, job_id: UUID, seconds: float = 60) -> None:
+        """Wait until every event of a job is delivered, the end of its runs among them."""
+        deadline = time.monotonic() + seconds
+        sql = """
+            SELECT count(*) FILTER (WHERE delivered_at IS NULL) AS pending,
+                   count(*) FILTER (WHERE dead_at IS NOT NULL) AS dead,
+                   (SELECT count(*) FROM job_run WHERE job_id = %s) -
+                   count(*) FILTER (WHERE job_name NOT LIKE '%%.%%' AND event_type IN ('COMPLETE', 'FAIL')) AS missing
+            FROM event WHERE job_id = %s
+        """
+        while True:
+            row = self.query(sql, job_id, job_id)[0]
+            assert row["dead"] == 0
+            if row["pending"] == 0 and row["missing"] <= 0:
+                return
+            if time.monotonic() > deadline:
+                pytest.fail(f"events of job {job_id} are not delivered: {row}")
+            time.sleep(0.5)
+
+    def airflow(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run an `airflow` command as `eval "$(throughline env)"` would let a person."""
+        return subprocess.run(
+            [str(ROOT / ".venv" / "bin" / "airflow"), *words]
+            if (ROOT / ".venv" / "bin" / "airflow").exists()
+            else ["airflow", *words],
+            env=os.environ | self.environment,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=check,
+            timeout=300,
+        )
+
+    def throughline(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "include.cli", *words],
+            env=os.environ | self.environment,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=check,
+            timeout=300,
+        )
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """Boot everything in a state folder of its own; stop it at the end of the session."""
+    from include.settings import settings
+    from include.stack import airflow_api, credentials, lifecycle, parts
+
+    folder = tmp_path_factory.mktemp("stack")
+    sources, plan, marker = folder / "sources", folder / "fault", folder / "fired"
+    for table in ("trends", "leads", "assessments"):
+        (sources / table).mkdir(parents=True)
+    state_dir = folder / "state"
+    state_dir.mkdir(mode=0o700)
+    environment = {
+        key: value for key, value in os.environ.items() if not key.startswith("THROUGHLINE_LEDGER")
+    }
+    environment |= {
+        "THROUGHLINE_SOURCES_DIR": str(sources),
+        "THROUGHLINE_TESTING": "1",
+        "THROUGHLINE_FAULT": f"@{plan}",
+        "THROUGHLINE_FAULT_MARKER": str(marker),
+    }
+    environment.pop("MARQUEZ_URL", None)
+    started = lifecycle.up(state_dir, environment, lambda line: print(f"stack: {line}"))
+    assert started.broken == ()
+    secrets = credentials.read(state_dir)
+    variables = parts.gathered(parts.variables(started.stack, secrets), parts.SHELL)
+    before = dict(os.environ)
+    os.environ.update(variables | {"THROUGHLINE_SOURCES_DIR": str(sources)})
+    settings.cache_clear()
+    try:
+        with airflow_api.Api(started.stack, secrets) as api:
+            yield RunningStack(
+                state_dir=state_dir,
+                sources=sources,
+                airflow_url=started.stack.airflow_url,
+                marquez_url=started.stack.lineage_url,
+                password=secrets.airflow_admin_password,
+                environment=variables | {"THROUGHLINE_SOURCES_DIR": str(sources)},
+                api=api,
+                fault_file=plan,
+                fault_marker=marker,
+            )
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        settings.cache_clear()
+        lifecycle.down(state_dir, lambda line: print(f"stack: {line}"))
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """One finished campaign."""
+
+    run_id: str
+    job_id: UUID
+    state: str
+
+
+@pytest.fixture(scope="session")
+def campaign(stack: RunningStack) -> Campaign:
+    """One campaign through all three families, its review approved over REST, its events delivered."""
+    run_id, state = stack.run("campaign", {"theme": "What a test watches", "n_leads": 1}, review="Approve")
+    job_id = stack.job_of("campaign", run_id)
+    if state == "success":
+        stack.delivered(job_id)
+    return Campaign(run_id, job_id, state)
+
+
+@pytest.fixture
+def marquez(stack: RunningStack) -> Callable[[str], Any]:
+    """GET a path of the lineage server."""
+    import httpx
+
+    def get(path: str) -> Any:
+        return json.loads(httpx.get(f"{stack.marquez_url}/api/v1{path}", timeout=30).raise_for_status().text)
+
+    return get

@@ -2,10 +2,12 @@
 
 ``THROUGHLINE_FAULT=<stage>:<point>`` arms one point; the marker file ``THROUGHLINE_FAULT_MARKER`` is created
 exclusively when it fires, so that it fires once over all processes and a test can assert that it did.
+``THROUGHLINE_FAULT=@<file>`` reads the point from a file each time, so that a running stack can be programmed.
 """
 
 import os
 import signal
+from pathlib import Path
 
 from include.errors import ConfigurationError
 from include.settings import settings
@@ -32,6 +34,9 @@ def reach(stage: str, point: str) -> None:
     marker = settings().fault_marker
     if not settings().testing or marker is None:
         raise ConfigurationError("THROUGHLINE_FAULT is for tests: it needs THROUGHLINE_TESTING and a marker")
+    if fault.startswith("@"):
+        plan = Path(fault[1:])
+        fault = plan.read_text().strip() if plan.is_file() else ""
     if fault != f"{stage}:{point}":
         return
     try:

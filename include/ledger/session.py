@@ -50,6 +50,12 @@ def writer_dsn() -> str:
     return dsn.get_secret_value()
 
 
+def relay_dsn() -> str:
+    """Return the DSN of the role that may change an event's delivery state."""
+    dsn = settings().relay_dsn
+    return dsn.get_secret_value() if dsn is not None else writer_dsn()
+
+
 @contextmanager
 def transaction(dsn: str | None = None) -> Iterator[Session]:
     """Yield a session whose work commits as a whole, or not at all."""

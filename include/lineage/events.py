@@ -42,15 +42,21 @@ def event_id(event: dict[str, Any]) -> UUID:
     )
 
 
+def belongs(event: dict[str, Any]) -> bool:
+    """Return whether an event is of a DAG run that others see."""
+    facet = ((event.get("run") or {}).get("facets") or {}).get(JOB_FACET)
+    return facet is not None and not is_rehearsal(facet["run_id"])
+
+
 def store_event(connection: psycopg.Connection[Any], event: dict[str, Any]) -> bool:
     """Insert one scrubbed run event; return whether it was new.
 
     Events of a rehearsal (`airflow tasks test` without a run) and events that are no run's are not stored: the
     local file beside the table keeps them.
     """
-    facet = ((event.get("run") or {}).get("facets") or {}).get(JOB_FACET)
-    if facet is None or is_rehearsal(facet["run_id"]):
+    if not belongs(event):
         return False
+    facet = event["run"]["facets"][JOB_FACET]
     row = connection.execute(
         INSERT,
         {

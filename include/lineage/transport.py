@@ -13,11 +13,16 @@ import psycopg
 from openlineage.client.serde import Serde
 from openlineage.client.transport.transport import Config, Transport
 
+from include.errors import ThroughlineError
 from include.ledger.session import writer_dsn
-from include.lineage.events import store_event
+from include.lineage.events import belongs, store_event
 
 CONNECT_S = 2
 STATEMENT_MS = 2_000
+
+
+class KeptLocal(ThroughlineError):
+    """The event belongs to no job that others see."""
 
 
 class EventTableConfig(Config):
@@ -35,8 +40,13 @@ class EventTableTransport(Transport):
         self._connection: psycopg.Connection[Any] | None = None
 
     def emit(self, event: Any) -> None:
-        """Insert the event in a transaction of its own."""
+        """Insert the event in a transaction of its own.
+
+        Raises KeptLocal for an event that is not the table's, so that the local file takes it.
+        """
         body = json.loads(Serde.to_json(event))
+        if not belongs(body):
+            raise KeptLocal("a rehearsal's event stays in the local file")
         try:
             store_event(self._connected(), body)
         except psycopg.Error:

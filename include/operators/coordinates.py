@@ -54,3 +54,8 @@ def wanted_job_id(context: Context) -> UUID:
     dag_run: Any = context["dag_run"]
     ti: Any = context["ti"]
     return job_id_of(ti.dag_id, dag_run.run_id, dag_run.conf)
+
+
+def is_scheduled(dag_run: Any) -> bool:
+    """Return whether the schedule made this run, not a person, another DAG or a backfill."""
+    return str(getattr(dag_run.run_type, "value", dag_run.run_type)) == "scheduled"

@@ -20,8 +20,15 @@ def form(model: type[BaseModel]) -> dict[str, Param]:
     schema = model.model_json_schema(mode="validation")
     definitions = schema.get("$defs", {})
     return {
-        name: _param(_resolved(field, definitions)) for name, field in schema.get("properties", {}).items()
+        name: _param(_resolved(field, definitions), _default(model, name))
+        for name, field in schema.get("properties", {}).items()
     }
+
+
+def _default(model: type[BaseModel], name: str) -> Any:
+    """Return a field's default as plain JSON."""
+    default = model.model_fields[name].get_default(call_default_factory=True)
+    return default if default is None or isinstance(default, bool | int | float | list) else str(default)
 
 
 def _resolved(field: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
@@ -41,9 +48,9 @@ def _resolved(field: dict[str, Any], definitions: dict[str, Any]) -> dict[str, A
     return field
 
 
-def _param(field: dict[str, Any]) -> Param:
+def _param(field: dict[str, Any], default: Any) -> Param:
     rest = {key: value for key, value in field.items() if key not in {"default", "description", "const"}}
-    return Param(field.get("default"), description=field.get("description"), **rest)
+    return Param(default, description=field.get("description"), **rest)
 
 
 def read_conf(

@@ -11,7 +11,7 @@ from airflow.sdk import BaseOperator
 from include.errors import InvalidInput, QualityGateFailed
 from include.ledger import jobs
 from include.ledger.session import transaction
-from include.operators.coordinates import own_job_id, rehearsing
+from include.operators.coordinates import is_scheduled, own_job_id, rehearsing
 from include.operators.forms import read_conf
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _partition(params: dict[str, Any], dag_run: Any) -> str:
 class CloseJobOperator(BaseOperator):
     """Note how the run ended; refuse to complete a job whose required artifacts do not all verify.
 
-    `requires` are artifact kinds that a completed job of this DAG has.
+    `requires` are artifact kinds that a completed job of this DAG has; a scheduled run may be held to fewer.
     """
 
     ui_color = "#dfe8f5"
@@ -93,11 +93,15 @@ class CloseJobOperator(BaseOperator):
         self,
         *,
         requires: tuple[str, ...] = (),
+        requires_when_scheduled: tuple[str, ...] | None = None,
         job_id: str = "{{ ti.xcom_pull(task_ids='open_job') or '' }}",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.requires = requires
+        self.requires_when_scheduled = (
+            requires if requires_when_scheduled is None else requires_when_scheduled
+        )
         self.job_id = job_id
 
     def execute(self, context: Context) -> str:
@@ -118,7 +122,7 @@ class CloseJobOperator(BaseOperator):
                 status, error = "failed", f"failed tasks: {', '.join(failed)}"
             elif rejected(session, job_id):
                 status = "rejected"
-            elif missing := missing_of(session, job_id, self.requires):
+            elif missing := missing_of(session, job_id, self._required(dag_run)):
                 status, error = "failed", "; ".join(missing)
             jobs.close_job(
                 session, job_id, dag_id=ti.dag_id, run_id=dag_run.run_id, status=status, error=error
@@ -127,6 +131,9 @@ class CloseJobOperator(BaseOperator):
         if status == "failed":
             raise QualityGateFailed(f"job {job_id} cannot complete: {error}")
         return status
+
+    def _required(self, dag_run: Any) -> tuple[str, ...]:
+        return self.requires_when_scheduled if is_scheduled(dag_run) else self.requires
 
     @staticmethod
     def _failed_tasks(ti: Any, dag_run: Any) -> list[str]:

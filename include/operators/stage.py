@@ -12,7 +12,7 @@ from include.errors import NotReady
 from include.ledger import jobs
 from include.ledger.models import Job
 from include.ledger.session import transaction
-from include.operators.coordinates import coordinates, own_job_id, rehearsing, wanted_job_id
+from include.operators.coordinates import coordinates, is_scheduled, own_job_id, rehearsing, wanted_job_id
 from include.stage import SkipStage, Stage, run_stage
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class StageOperator(BaseOperator):
     """Run one stage for the job of this run.
 
-    `key` tells apart what one stage makes several of: a scene number, a lead, a partition. The lineage methods are
+    `only_when_triggered` ends a scheduled run before this task. `key` tells apart what one stage makes several of: a scene number, a lead, a partition. The lineage methods are
     lazy and free of side effects; they read `declared` and the facts that the unit of work handed over.
     """
 
@@ -35,7 +35,8 @@ class StageOperator(BaseOperator):
         self,
         *,
         stage: Stage,
-        key: str = "",
+        key: Any = "",
+        only_when_triggered: bool = False,
         job_id: str = "{{ ti.xcom_pull(task_ids='open_job') or '' }}",
         stage_params: Any = "{{ ti.xcom_pull(task_ids='open_job', key='params') or params }}",
         **kwargs: Any,
@@ -43,12 +44,16 @@ class StageOperator(BaseOperator):
         super().__init__(**kwargs)
         self.stage = stage
         self.key = key
+        self.only_when_triggered = only_when_triggered
         self.job_id = job_id
         self.stage_params = stage_params
         self.facts: dict[str, Any] = {}
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Return the stage's small result."""
+        """Return the stage's small result; skip in a scheduled run what only a person asks for."""
+        dag_run: Any = context["dag_run"]
+        if self.only_when_triggered and is_scheduled(dag_run):
+            raise AirflowSkipException("scheduled runs end here; trigger the DAG to go on")
         return self.run(context, self.stage, self.key)
 
     def run(

@@ -1,0 +1,40 @@
+"""### Keep the line whole
+
+Every hour: delivers lineage events that wait (only when the relay is down), makes the missing ends of runs that were
+killed, looks for files that a death left behind, and checks every invariant.
+
+**Reads** the ledger, the artifact store, the lineage server. **Writes** events; deletes orphan files older than a day
+only with `dry_run` off. **Safe to clear**: everything here is idempotent.
+"""
+
+from airflow.sdk import dag, task
+
+from include.operators import upkeep as work
+from include.operators.campaign import UpkeepParams
+from include.operators.forms import form
+from include.operators.job import CloseJobOperator, OpenJobOperator
+from include.operators.retry import TASK_DEFAULTS
+
+
+@dag(
+    schedule="17 * * * *",
+    doc_md=__doc__,
+    tags=["upkeep"],
+    params=form(UpkeepParams),
+    default_args=TASK_DEFAULTS,
+    max_active_runs=1,
+    catchup=False,
+    render_template_as_native_obj=True,
+)
+def upkeep() -> None:
+    """Wire the chores."""
+    opened = OpenJobOperator(task_id="open_job", model=UpkeepParams).as_setup()
+    closed = CloseJobOperator(task_id="close_job").as_teardown(setups=opened, on_failure_fail_dagrun=True)
+    reconciled = task(work.reconcile)()
+    drained = task(work.drain)()
+    swept = task(work.sweep)(dry_run="{{ params.dry_run }}")
+    verified = task(work.verify)()
+    opened >> reconciled >> drained >> [swept, verified] >> closed
+
+
+upkeep()

@@ -1,0 +1,224 @@
+"""Where a lineage server shows something else than the ledger's events say, asked over its HTTP API.
+
+Compared for every run of the event table: that it is there, its job, state, start and end, its input and output
+datasets and the `throughline_job` facet; for every job name the edges of its newest ended run; for every dataset
+that it is there and has the column edges of its newest output.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from include.ledger.models import Event
+from include.lineage.facets import JOB_FACET, TERMINAL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from uuid import UUID
+
+    from sqlalchemy.orm import Session
+
+    from include.marquez.client import MarquezClient
+
+STATES = {"COMPLETE": "COMPLETED", "FAIL": "FAILED", "ABORT": "ABORTED"}
+Place = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that the server shows otherwise: `what` is run, state, time, dataset, edge, column or facet."""
+
+    what: str
+    where: str
+    expected: str
+    found: str
+
+    def __str__(self) -> str:
+        """Return one line."""
+        return f"{self.what} {self.where}: the ledger says {self.expected}, the server {self.found}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How much was compared, and what differs."""
+
+    jobs: int
+    datasets: int
+    runs: int
+    differences: tuple[Difference, ...]
+
+
+@dataclass
+class _Run:
+    """What the delivered events of one run say."""
+
+    run_id: UUID
+    job: Place
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def end(self) -> dict[str, Any] | None:
+        ends = [event for event in self.events if event["eventType"] in TERMINAL]
+        return max(ends, key=_time) if ends else None
+
+    @property
+    def state(self) -> str:
+        return STATES[self.end["eventType"]] if self.end else "RUNNING"
+
+    @property
+    def started(self) -> datetime | None:
+        starts = [_time(event) for event in self.events if event["eventType"] == "START"]
+        return min(starts) if starts else None
+
+    def datasets(self, side: str) -> set[Place]:
+        return {(item["namespace"], item["name"]) for event in self.events for item in event.get(side) or []}
+
+    @property
+    def facet(self) -> dict[str, Any] | None:
+        told = self.end or max(self.events, key=_time)
+        found: dict[str, Any] | None = told["run"]["facets"].get(JOB_FACET)
+        return found
+
+
+def compare(session: Session, client: MarquezClient, job_id: UUID | None = None) -> Comparison:
+    """Compare the delivered events (of one job, or all) with what the server answers."""
+    query = select(Event.run_id, Event.body).where(Event.dead_at.is_(None)).order_by(Event.seq)
+    if job_id is not None:
+        query = query.where(Event.job_id == job_id)
+    runs: dict[UUID, _Run] = {}
+    for run_id, body in session.execute(query):
+        job = (body["job"]["namespace"], body["job"]["name"])
+        runs.setdefault(run_id, _Run(run_id, job)).events.append(body)
+    newest = _newest_by_job(session, {run.job for run in runs.values()})
+    outputs = _newest_outputs(runs)
+    datasets = {
+        place for run in runs.values() for side in ("inputs", "outputs") for place in run.datasets(side)
+    }
+    found = [difference for run in runs.values() for difference in _compare_run(client, run)]
+    for run in newest.values():
+        found += _compare_edges(client, run)
+    for place in sorted(datasets):
+        found += _compare_dataset(client, place, outputs.get(place))
+    return Comparison(len(newest), len(datasets), len(runs), tuple(found))
+
+
+def _time(event: dict[str, Any]) -> datetime:
+    return _parsed(event["eventTime"])
+
+
+def _parsed(value: str) -> datetime:
+    moment = datetime.fromisoformat(value)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _newest_by_job(session: Session, jobs: set[Place]) -> dict[Place, _Run]:
+    """Return for each job name the run that ended last, over all jobs of the ledger: its edges are the current ones."""
+    newest: dict[Place, _Run] = {}
+    for namespace, name in jobs:
+        last = session.execute(
+            select(Event.run_id)
+            .where(
+                Event.job_namespace == namespace,
+                Event.job_name == name,
+                Event.event_type.in_(TERMINAL),
+                Event.delivered_at.is_not(None),
+            )
+            .order_by(Event.event_time.desc(), Event.seq.desc())
+            .limit(1)
+        ).scalar_one_or_none()
+        if last is not None:
+            bodies = session.execute(
+                select(Event.body).where(Event.run_id == last).order_by(Event.seq)
+            ).scalars()
+            newest[namespace, name] = _Run(last, (namespace, name), list(bodies))
+    return newest
+
+
+def _newest_outputs(runs: dict[UUID, _Run]) -> dict[Place, dict[str, Any]]:
+    """Return for each dataset the output entry of the newest COMPLETE that gives its column lineage."""
+    found: dict[Place, tuple[datetime, dict[str, Any]]] = {}
+    for run in runs.values():
+        for event in run.events:
+            if event["eventType"] != "COMPLETE":
+                continue
+            for item in event.get("outputs") or []:
+                place = (item["namespace"], item["name"])
+                if "columnLineage" not in (item.get("facets") or {}):
+                    continue
+                if place not in found or found[place][0] <= _time(event):
+                    found[place] = (_time(event), item)
+    return {place: item for place, (_, item) in found.items()}
+
+
+def _compare_run(client: MarquezClient, run: _Run) -> Iterator[Difference]:
+    where = f"{run.job[1]} {run.run_id}"
+    shown = client.run(str(run.run_id))
+    if shown is None:
+        yield Difference("run", where, run.state, "no such run")
+        return
+    if shown["state"] != run.state:
+        yield Difference("state", where, run.state, str(shown["state"]))
+    for name, expected in (("startedAt", run.started), ("endedAt", _time(run.end) if run.end else None)):
+        value = _parsed(shown[name]) if shown.get(name) else None
+        if expected is not None and (value is None or abs((value - expected).total_seconds()) >= 0.001):
+            yield Difference("time", f"{where} {name}", str(expected), str(value))
+    for side, field_name in (("inputs", "inputDatasetVersions"), ("outputs", "outputDatasetVersions")):
+        listed = {
+            (item["datasetVersionId"]["namespace"], item["datasetVersionId"]["name"])
+            for item in shown.get(field_name) or []
+        }
+        for place in sorted(run.datasets(side) ^ listed):
+            yield Difference("dataset", f"{where} {side}", *_present(place, listed))
+    expected_facet = run.facet
+    shown_facet = (shown.get("facets") or {}).get(JOB_FACET)
+    if expected_facet != shown_facet:
+        yield Difference("facet", f"{where} {JOB_FACET}", _brief(expected_facet), _brief(shown_facet))
+
+
+def _compare_edges(client: MarquezClient, run: _Run) -> Iterator[Difference]:
+    shown = client.job(*run.job)
+    if shown is None:
+        yield Difference("job", run.job[1], "a job", "no such job")
+        return
+    for side in ("inputs", "outputs"):
+        listed = {(item["namespace"], item["name"]) for item in shown.get(side) or []}
+        for place in sorted(run.datasets(side) ^ listed):
+            yield Difference("edge", f"{run.job[1]} {side}", *_present(place, listed))
+
+
+def _compare_dataset(
+    client: MarquezClient, place: Place, output: dict[str, Any] | None
+) -> Iterator[Difference]:
+    shown = client.dataset(*place)
+    if shown is None:
+        yield Difference("dataset", place[1], "a dataset", "no such dataset")
+        return
+    if output is None:
+        return
+    expected = {
+        (column, entry["namespace"], entry["name"], entry["field"])
+        for column, fields in output["facets"]["columnLineage"]["fields"].items()
+        for entry in fields["inputFields"]
+    }
+    listed = {
+        (column["name"], entry["namespace"], entry.get("dataset") or entry.get("name"), entry["field"])
+        for column in shown.get("columnLineage") or []
+        for entry in column["inputFields"]
+    }
+    for edge in sorted(expected - listed):
+        yield Difference("column", f"{place[1]}.{edge[0]}", f"from {edge[2]}.{edge[3]}", "no such edge")
+
+
+def _present(place: Place, listed: set[Place]) -> tuple[str, str]:
+    name = "/".join(place)
+    return ("nothing", name) if place in listed else (name, "nothing")
+
+
+def _brief(facet: dict[str, Any] | None) -> str:
+    if facet is None:
+        return "nothing"
+    return f"job {facet.get('job_id')} with {len(facet.get('artifacts') or [])} artifacts"
