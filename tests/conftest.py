@@ -34,11 +34,14 @@ class Postgres:
     def dsn(self, database: str = "postgres") -> str:
         return f"postgresql://{self.user}:{self.password}@{self.host}:{self.port}/{database}"
 
-    def create_database(self, prefix: str = "t") -> str:
-        """Create an empty database and return its DSN."""
+    def create_database(self, prefix: str = "t", template: str = "template1") -> str:
+        """Create a database, empty or like a template, and return its DSN."""
         name = f"{prefix}_{uuid4().hex[:12]}"
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+            sql.Identifier(name), sql.Identifier(template)
+        )
         with psycopg.connect(self.dsn(), autocommit=True) as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            connection.execute(create)
         return self.dsn(name)
 
     def drop_database(self, dsn: str) -> None:
@@ -84,14 +87,26 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def migrated(postgres: Postgres) -> Iterator[str]:
+    """Name of a migrated ledger that other databases are made like: migrating each would cost seconds."""
+    from include.ledger.migrations import upgrade
+
+    dsn = postgres.create_database("migrated")
+    upgrade(dsn)
+    yield dsn.rsplit("/", 1)[1]
+    postgres.drop_database(dsn)
+
+
 @pytest.fixture
-def ledger(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def ledger(
+    postgres: Postgres, migrated: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
     """A migrated ledger and an empty store; the settings of this process name them. Yields the DSN."""
     from include.ledger import session
-    from include.ledger.migrations import upgrade
     from include.settings import settings
 
-    upgrade(database)
+    database = postgres.create_database("ledger", migrated)
     monkeypatch.setenv("THROUGHLINE_LEDGER_DSN", database)
     monkeypatch.setenv("THROUGHLINE_ARTIFACT_DIR", str(tmp_path / "artifacts"))
     settings.cache_clear()
@@ -99,6 +114,7 @@ def ledger(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     session.engine(database).dispose()
     session.engine.cache_clear()
     settings.cache_clear()
+    postgres.drop_database(database)
 
 
 ENDED = {"success", "failed"}
