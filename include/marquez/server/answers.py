@@ -1,0 +1,73 @@
+"""Answers of the API: JSON with stored JSON copied in as it is, and the error bodies of Marquez."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import orjson
+from starlette.responses import Response
+
+from include.marquez.server.openlineage import instant
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+JSON = "application/json"
+
+
+class ApiError(Exception):
+    """An answer that is an error; `body` is JSON, or plain text when it is a string."""
+
+    def __init__(self, status: int, body: Any) -> None:
+        super().__init__(str(body))
+        self.status = status
+        self.body = body
+
+
+def coded(status: int, message: str) -> ApiError:
+    return ApiError(status, {"code": status, "message": message})
+
+
+def not_found(what: str, name: object) -> ApiError:
+    """Return the 404 of a missing namespace, job, dataset, run … by name."""
+    return coded(404, f"{what} '{name}' not found.")
+
+
+def no_such_page() -> ApiError:
+    return coded(404, "HTTP 404 Not Found")
+
+
+def invalid(message: str) -> ApiError:
+    return ApiError(400, {"errors": [message]})
+
+
+def as_json(text: str) -> orjson.Fragment:
+    """Return stored JSON to be copied into an answer without being read."""
+    return orjson.Fragment(text)
+
+
+def at(moment: datetime | None) -> str | None:
+    return None if moment is None else instant(moment)
+
+
+def answer(value: Any, status: int = 200) -> Response:
+    """Return a JSON response."""
+    try:
+        body = orjson.dumps(value, default=_plain)
+    except TypeError:  # an integer beyond 64 bits in an event
+        body = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain).encode()
+    return Response(body, status, media_type=JSON)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, UUID):  # the database driver has its own subclass
+        return str(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def error_answer(error: ApiError) -> Response:
+    if isinstance(error.body, str):
+        return Response(error.body, error.status, media_type="text/plain")
+    return answer(error.body, error.status)

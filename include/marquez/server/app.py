@@ -1,0 +1,294 @@
+"""The two HTTP applications: the API, and the admin port with health and metrics."""
+
+from __future__ import annotations
+
+import hmac
+import time
+import zlib
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+from uuid import uuid4
+
+import asyncpg  # type: ignore[import-untyped]  # has no stubs
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from include.marquez.server import IDENTITY_HEADER, VERSION
+from include.marquez.server.answers import ApiError, answer, coded, error_answer, no_such_page
+from include.marquez.server.database import open_pool
+from include.marquez.server.openlineage import Refused
+from include.marquez.server.routes import SLASH, router
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = structlog.get_logger(__name__)
+
+BODY_LIMIT_BYTES = 32 * 1024 * 1024
+"""Largest request body, before and after decompression."""
+
+
+def create_app(
+    dsn: str,
+    *,
+    token: str | None = None,
+    body_limit_bytes: int = BODY_LIMIT_BYTES,
+    pool_size: int = 8,
+    statement_timeout_s: float = 60.0,
+) -> ASGIApp:
+    """Return the API on the lineage database of `dsn`, which is migrated when the application starts.
+
+    `token`: every request must carry it as ``Authorization: Bearer <token>``. `body_limit_bytes`: larger bodies get 413.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.pool = await open_pool(dsn, size=pool_size, statement_timeout_s=statement_timeout_s)
+        try:
+            yield
+        finally:
+            await app.state.pool.close()
+
+    api = FastAPI(
+        title="Lineage server",
+        version=VERSION,
+        description="The Marquez API on the embedded lineage database.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/v1/openapi.json",
+        redirect_slashes=False,
+    )
+    api.include_router(router)
+    _handle_errors(api)
+    return Edge(api, token=token, body_limit_bytes=body_limit_bytes)
+
+
+def create_admin(api: ASGIApp) -> FastAPI:
+    """Return the admin application of the API: ``/healthcheck``, ``/ping``, ``/metrics``. It shares the API's pool."""
+    edge = api if isinstance(api, Edge) else None
+    if edge is None:
+        raise TypeError("the admin application belongs to what create_app returned")
+    admin = FastAPI(
+        title="Lineage server admin", version=VERSION, docs_url=None, redoc_url=None, openapi_url=None
+    )
+
+    @admin.middleware("http")
+    async def identify(request: Request, call_next: Any) -> Response:
+        response: Response = await call_next(request)
+        response.headers[IDENTITY_HEADER] = f"embedded {VERSION}"
+        return response
+
+    @admin.get("/ping")
+    async def ping() -> Response:
+        return Response("pong\n", media_type="text/plain")
+
+    @admin.get("/healthcheck")
+    async def healthcheck() -> Response:
+        """Say whether the database answers; 500 when it does not, as Marquez does."""
+        begun = time.monotonic()
+        report: dict[str, Any] = {"healthy": True}
+        try:
+            await edge.pool.fetchval("SELECT 1", timeout=5)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            report = {"healthy": False, "message": f"{type(error).__name__}: {error}"}
+        report["duration"] = int((time.monotonic() - begun) * 1000)
+        report["timestamp"] = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
+        body = {
+            "deadlocks": {"healthy": True, "duration": 0, "timestamp": report["timestamp"]},
+            "postgresql": report,
+        }
+        return answer(body, 200 if report["healthy"] else 500)
+
+    @admin.get("/metrics")
+    async def metrics() -> Response:
+        lines = [
+            "# TYPE lineage_requests_total counter",
+            *(
+                f'lineage_requests_total{{status="{status}"}} {n}'
+                for status, n in sorted(edge.statuses.items())
+            ),
+            "# TYPE lineage_request_seconds_total counter",
+            f"lineage_request_seconds_total {edge.seconds:.6f}",
+            "# TYPE lineage_pool_connections gauge",
+            f"lineage_pool_connections {edge.pool.get_size()}",
+        ]
+        return Response("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")
+
+    return admin
+
+
+def _handle_errors(api: FastAPI) -> None:
+    async def refused(request: Request, error: Exception) -> Response:
+        if isinstance(error, Refused):
+            return answer(error.body, error.status)
+        if isinstance(error, ApiError):
+            return error_answer(error)
+        raise error
+
+    async def http(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        messages = {404: "Not Found", 405: "Method Not Allowed", 415: "Unsupported Media Type"}
+        response = error_answer(coded(status, f"HTTP {status} {messages.get(status, '')}".strip()))
+        if isinstance(error, HTTPException) and error.headers:
+            response.headers.update(error.headers)
+        return response
+
+    async def unreadable(request: Request, error: Exception) -> Response:
+        return error_answer(no_such_page())
+
+    async def database(request: Request, error: Exception) -> Response:
+        log.warning("database unavailable", error=f"{type(error).__name__}: {error}", path=request.url.path)
+        response = error_answer(coded(503, "The lineage database does not answer; try again"))
+        response.headers["retry-after"] = "5"
+        return response
+
+    async def refused_by_database(request: Request, error: Exception) -> Response:
+        log.warning(
+            "value refused by the database", error=f"{type(error).__name__}: {error}", path=request.url.path
+        )
+        return error_answer(coded(400, "A value of the request cannot be stored or compared by the database"))
+
+    async def too_slow(request: Request, error: Exception) -> Response:
+        log.warning("statement cancelled", path=request.url.path)
+        return error_answer(coded(503, "The query took too long and was cancelled; ask for less"))
+
+    async def unexpected(request: Request, error: Exception) -> Response:
+        reference = uuid4().hex[:16]
+        log.error("request failed", reference=reference, path=request.url.path, exc_info=error)
+        return error_answer(
+            coded(500, f"There was an error processing your request. It has been logged (ID {reference}).")
+        )
+
+    api.add_exception_handler(Exception, unexpected)
+    api.add_exception_handler(Refused, refused)
+    api.add_exception_handler(ApiError, refused)
+    api.add_exception_handler(HTTPException, http)
+    api.add_exception_handler(RequestValidationError, unreadable)
+    api.add_exception_handler(asyncpg.QueryCanceledError, too_slow)
+    api.add_exception_handler(TimeoutError, too_slow)
+    api.add_exception_handler(asyncpg.DataError, refused_by_database)
+    for kind in (
+        asyncpg.PostgresConnectionError,
+        asyncpg.InterfaceError,
+        OSError,
+        asyncpg.InsufficientResourcesError,
+        asyncpg.OperatorInterventionError,
+    ):
+        api.add_exception_handler(kind, database)
+
+
+class Edge:
+    """What every request passes: token, size, compression, percent-encoded names, the server's name, counters.
+
+    Names of jobs and datasets hold slashes, which clients write ``%2F``; an encoded slash must not part a path, so it
+    travels through the routing as one reserved character.
+    """
+
+    def __init__(self, app: FastAPI, *, token: str | None, body_limit_bytes: int) -> None:
+        self.app = app
+        self.token = token
+        self.limit = body_limit_bytes
+        self.statuses: dict[int, int] = {}
+        self.seconds = 0.0
+
+    @property
+    def pool(self) -> Any:
+        return self.app.state.pool
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        begun = time.monotonic()
+
+        async def named(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                self.statuses[status] = self.statuses.get(status, 0) + 1
+                message.setdefault("headers", []).append(
+                    (IDENTITY_HEADER.encode(), f"embedded {VERSION}".encode())
+                )
+            await send(message)
+
+        try:
+            headers = dict(scope["headers"])
+            try:
+                self._authorise(headers)
+                body = (
+                    await self._body(headers, receive)
+                    if scope["method"] in ("POST", "PUT", "PATCH")
+                    else None
+                )
+            except ApiError as error:
+                await error_answer(error)(scope, receive, named)
+                return
+            scope = {**scope, "path": routed_path(scope), "root_path": ""}
+            await self.app(scope, receive if body is None else _given(body), named)
+        finally:
+            self.seconds += time.monotonic() - begun
+
+    def _authorise(self, headers: dict[bytes, bytes]) -> None:
+        if self.token is None:
+            return
+        given = headers.get(b"authorization", b"").removeprefix(b"Bearer ")
+        if not hmac.compare_digest(given, self.token.encode()):
+            raise coded(401, "HTTP 401 Unauthorized")
+
+    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+        too_large = coded(413, f"The request body is larger than {self.limit} bytes")
+        length = headers.get(b"content-length", b"0")
+        if length.isdigit() and int(length) > self.limit:
+            raise too_large
+        unpack = None
+        if headers.get(b"content-encoding", b"").strip().lower() == b"gzip":
+            unpack = zlib.decompressobj(wbits=31)
+        chunks: list[bytes] = []
+        size = 0
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise coded(400, "The request body ended early")
+            more = message.get("more_body", False)
+            chunk: bytes = message.get("body", b"")
+            if unpack is not None:
+                try:
+                    chunk = unpack.decompress(chunk, self.limit - size + 1)
+                except zlib.error as error:
+                    raise coded(400, f"The request body is not gzip: {error}") from error
+            size += len(chunk)
+            if size > self.limit:
+                raise too_large
+            chunks.append(chunk)
+        if unpack is not None and not unpack.eof:
+            raise coded(400, "The gzip body ended early")
+        return b"".join(chunks)
+
+
+def routed_path(scope: Scope) -> str:
+    """Return the path with each segment decoded once, encoded slashes kept apart from those that part segments."""
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    segments = [
+        unquote_to_bytes(part).decode("utf-8", "replace").replace("/", SLASH) for part in raw.split(b"/")
+    ]
+    path = "/".join(segments)
+    return path[:-1] if len(path) > 1 and path.endswith("/") else path
+
+
+def _given(body: bytes) -> Receive:
+    sent = False
+
+    async def receive() -> Message:
+        nonlocal sent
+        if sent:
+            return {"type": "http.disconnect"}
+        sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive

@@ -1,0 +1,107 @@
+"""Stored events and counts over time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from include.marquez.server.answers import ApiError, at, coded
+from include.marquez.server.openlineage import rendered
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from include.marquez.server.database import Connection
+    from include.marquez.server.openlineage import Json
+
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(2030, 1, 1, tzinfo=UTC)
+"""What `after` and `before` are when they are not given, as in Marquez."""
+
+
+async def list_events(
+    connection: Connection,
+    *,
+    before: datetime,
+    after: datetime,
+    ascending: bool,
+    limit: int,
+    offset: int,
+    namespace: str | None = None,
+    job: str | None = None,
+    run: UUID | None = None,
+    event_type: str | None = None,
+) -> Json:
+    """Return run events between two times, newest first unless `ascending`, filtered by job, run and type."""
+    where = (
+        "kind = 'R' AND event_time < $1 AND event_time >= $2"
+        " AND ($3::text IS NULL OR job_namespace = $3)"
+        " AND ($4::text IS NULL OR (job_name = $4 AND md5(job_name) = md5($4)))"
+        " AND ($5::uuid IS NULL OR run_id = $5) AND ($6::text IS NULL OR event_type = $6)"
+    )
+    filters: list[Any] = [before, after, namespace, job, run, event_type]
+    direction = "ASC" if ascending else "DESC"
+    rows = await connection.fetch(
+        f"SELECT body FROM event WHERE {where}"  # noqa: S608  # constants
+        f" ORDER BY event_time {direction}, digest {direction} LIMIT $7 OFFSET $8",
+        *filters,
+        limit,
+        offset,
+    )
+    total = await connection.fetchval(f"SELECT count(*) FROM event WHERE {where}", *filters)  # noqa: S608  # constants
+    return {"totalCount": total, "events": [rendered(row["body"]) for row in rows]}
+
+
+_TABLES = {"jobs": "job", "datasets": "dataset"}
+
+
+async def counts(connection: Connection, what: str, period: str, zone: str | None) -> list[Json]:
+    """Return one row per hour of the last day, or per day of the last week in a time zone."""
+    if period == "WEEK":
+        if zone is None:
+            if what == "lineage-events":
+                raise ApiError(400, "Timezone must be specified for period 'WEEK'")
+            return []
+        try:
+            ZoneInfo(zone)
+        except (KeyError, ValueError, OSError) as error:
+            raise coded(400, f"query param timezone: '{zone[:60]}' is not a time zone") from error
+    unit, span = ("hour", 24) if period == "DAY" else ("day", 7)
+    zone = zone if period == "WEEK" and zone else "UTC"
+    series = (
+        "SELECT g AT TIME ZONE $1 AS lower, (g + ('1 ' || $2)::interval) AT TIME ZONE $1 AS upper FROM generate_series("
+        "date_trunc($2, now() AT TIME ZONE $1) - (($3 - 1)::text || ' ' || $2)::interval,"
+        " date_trunc($2, now() AT TIME ZONE $1), ('1 ' || $2)::interval) AS g"
+    )
+    if what == "lineage-events":
+        rows = await connection.fetch(
+            f"WITH s AS ({series}) SELECT s.lower, s.upper,"  # noqa: S608  # constants
+            " count(*) FILTER (WHERE e.event_type = 'FAIL') AS fail, count(*) FILTER (WHERE e.event_type = 'START') AS start,"
+            " count(*) FILTER (WHERE e.event_type = 'COMPLETE') AS complete,"
+            " count(*) FILTER (WHERE e.event_type = 'ABORT') AS abort"
+            " FROM s LEFT JOIN event e ON e.kind = 'R' AND e.event_time >= s.lower AND e.event_time < s.upper"
+            " GROUP BY s.lower, s.upper ORDER BY s.lower",
+            zone,
+            unit,
+            span,
+        )
+        keys: tuple[str, ...] = ("fail", "start", "complete", "abort")
+    else:
+        created = (
+            "SELECT min(created_at) AS created_at FROM dataset GROUP BY source_name"
+            if what == "sources"
+            else f"SELECT created_at FROM {_TABLES[what]}"  # noqa: S608  # one of two constants
+        )
+        rows = await connection.fetch(
+            f"WITH s AS ({series}), c AS ({created}) SELECT s.lower, s.upper,"  # noqa: S608  # constants
+            " (SELECT count(*) FROM c WHERE c.created_at < s.upper) AS count FROM s ORDER BY s.lower",
+            zone,
+            unit,
+            span,
+        )
+        keys = ("count",)
+    return [
+        {"startInterval": at(row["lower"]), "endInterval": at(row["upper"])} | {key: row[key] for key in keys}
+        for row in rows
+    ]

@@ -1,0 +1,184 @@
+"""What a run is, folded from its events in the order of what happened.
+
+`apply` takes one event that comes after all events folded so far; when an event arrives late, the run is folded again from
+its stored events. The result therefore depends on the events alone, never on their arrival. Pure: no database, no clock.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from include.marquez.server.openlineage import Dataset, Event, Json, Name, parse_time
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TERMINAL = {"COMPLETE": "COMPLETED", "ABORT": "ABORTED", "FAIL": "FAILED"}
+
+
+@dataclass
+class Io:
+    """One dataset of a run: when the run first named it, and its facets as the run tells them."""
+
+    seen_at: datetime
+    facets: Json = field(default_factory=dict)
+    io_facets: Json = field(default_factory=dict)
+
+    def add(self, dataset: Dataset) -> None:
+        self.facets |= dataset.facets
+        self.io_facets |= dataset.io_facets
+
+
+@dataclass
+class Run:
+    """A run after some of its events.
+
+    `started` is the first START, else the first RUNNING; `ended` the last terminal event. Event types that the specification
+    does not let change the state (OTHER, unknown, none) leave it alone.
+    """
+
+    id: UUID
+    job: Name
+    created: datetime
+    updated: datetime
+    last: tuple[str, int, str] = ("", 0, "")
+    start_at: datetime | None = None
+    running_at: datetime | None = None
+    ended: datetime | None = None
+    end_type: str | None = None
+    completed_at: datetime | None = None
+    facets: Json = field(default_factory=dict)
+    job_facets: Json = field(default_factory=dict)
+    parent: tuple[Name, UUID, str] | None = None
+    inputs: dict[UUID, Io] = field(default_factory=dict)
+    outputs: dict[UUID, Io] = field(default_factory=dict)
+
+    @property
+    def started(self) -> datetime | None:
+        return self.start_at or self.running_at
+
+    @property
+    def state(self) -> str:
+        if self.end_type:
+            return TERMINAL[self.end_type]
+        return "RUNNING" if self.started else "NEW"
+
+    @property
+    def streaming(self) -> bool:
+        return bool(self.job_facets.get("jobType", {}).get("processingType") == "STREAMING")
+
+    @property
+    def location(self) -> str | None:
+        url = self.job_facets.get("sourceCodeLocation", {}).get("url")
+        return url if isinstance(url, str) else None
+
+    @property
+    def outputs_current_at(self) -> datetime | None:
+        """When what the run wrote became current: its completion; for a stream, its first event. None: not (yet)."""
+        return self.created if self.streaming else self.completed_at
+
+    @property
+    def version_at(self) -> datetime | None:
+        """When the run's datasets became its job's edges; None: not (yet).
+
+        A run that failed before it named any dataset says nothing about the edges of its job.
+        """
+        if self.ended is not None and (self.completed_at or self.inputs or self.outputs):
+            return self.ended
+        return self.updated if self.streaming else None
+
+    @property
+    def nominal(self) -> tuple[datetime | None, datetime | None]:
+        facet = self.facets.get("nominalTime", {})
+        start, end = facet.get("nominalStartTime"), facet.get("nominalEndTime")
+        return (parse_time(start) if start else None, parse_time(end) if end else None)
+
+    @property
+    def args(self) -> Json:
+        """The run's arguments, as Marquez derives them from the facets."""
+        args: Json = {}
+        for key, moment in zip(("nominal_start_time", "nominal_end_time"), self.nominal, strict=True):
+            if moment is not None:
+                args[key] = java_time(moment)
+        if self.parent:
+            (namespace, name), _, given = self.parent
+            args |= {"run_id": given, "name": name, "namespace": namespace}
+        return args
+
+    def fold(self) -> str:
+        """Return, as JSON, what `resume` needs beside the stored columns."""
+        known: dict[str, Any] = {"last": self.last, "job": self.job, "end_type": self.end_type}
+        for key in ("created", "updated", "start_at", "running_at", "ended", "completed_at"):
+            moment: datetime | None = getattr(self, key)
+            known[key] = moment.isoformat() if moment else None
+        if self.parent:
+            known["parent"] = [*self.parent[0], str(self.parent[1]), self.parent[2]]
+        return json.dumps(known)
+
+
+def resume(run_id: UUID, fold: str, facets: str, job_facets: str) -> Run:
+    """Return the run that `Run.fold` and the stored columns describe, without its datasets."""
+    known = json.loads(fold)
+    times = {
+        key: datetime.fromisoformat(known[key]) if known[key] else None
+        for key in ("created", "updated", "start_at", "running_at", "ended", "completed_at")
+    }
+    parent = known.get("parent")
+    last = known["last"]
+    return Run(
+        id=run_id,
+        job=(known["job"][0], known["job"][1]),
+        last=(last[0], last[1], last[2]),
+        end_type=known["end_type"],
+        facets=json.loads(facets),
+        job_facets=json.loads(job_facets),
+        parent=((parent[0], parent[1]), UUID(parent[2]), parent[3]) if parent else None,
+        **times,  # type: ignore[arg-type]  # created and updated are never null in a stored fold
+    )
+
+
+def begin(event: Event) -> Run:
+    """Return the run whose first event this is, before it is applied."""
+    if event.run is None or event.job is None:
+        raise ValueError("only a run event begins a run")
+    return Run(id=event.run, job=event.job, created=event.time, updated=event.time)
+
+
+def apply(run: Run, event: Event, ids: Mapping[Name, UUID]) -> None:
+    """Fold one event into the run; it must come after all events before it. `ids` gives the id of every dataset it names."""
+    run.last = event.order
+    run.updated = event.time
+    if event.type == "START":
+        run.start_at = run.start_at or event.time
+    elif event.type == "RUNNING":
+        run.running_at = run.running_at or event.time
+    elif event.type in TERMINAL:
+        run.ended, run.end_type = event.time, event.type
+        if event.type == "COMPLETE":
+            run.completed_at = event.time
+    run.facets |= event.run_facets
+    run.job_facets |= event.job_facets
+    run.parent = event.parent or run.parent
+    for side, datasets in ((run.inputs, event.inputs), (run.outputs, event.outputs)):
+        for dataset in datasets:
+            side.setdefault(ids[dataset.name], Io(event.time)).add(dataset)
+
+
+def java_time(moment: datetime) -> str:
+    """Write an instant as Java's ZonedDateTime prints it: seconds only when there are any.
+
+    >>> from datetime import UTC
+    >>> java_time(datetime(2026, 11, 1, tzinfo=UTC))
+    '2026-11-01T00:00Z'
+    """
+    text = f"{moment.year:04d}-" + moment.strftime("%m-%dT%H:%M")
+    if moment.second or moment.microsecond:
+        text += f":{moment.second:02d}"
+        if moment.microsecond:
+            digits = f"{moment.microsecond:06d}"
+            text += "." + (digits[:3] if digits.endswith("000") else digits)
+    return text + "Z"

@@ -1,0 +1,117 @@
+"""The lineage graph of jobs and datasets: every node visited once, in one call to the database, whatever the shape."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from include.marquez.server.answers import ApiError, coded, invalid, no_such_page, not_found
+from include.marquez.server.datasets import graph_datasets
+from include.marquez.server.identity import NodeId, dataset_id, job_id, node_readings
+from include.marquez.server.jobs import job_edges, job_head, jobs_by_id, runs_by_id
+
+if TYPE_CHECKING:
+    from include.marquez.server.database import Connection
+    from include.marquez.server.openlineage import Json
+
+MAX_HOPS = 1_000_000
+
+
+async def lineage(connection: Connection, text: str, depth: int) -> Json:
+    """Return the jobs within `depth` hops of a node, and their datasets, undirected.
+
+    A job is no hop from itself. A dataset stands for the jobs that write it or, where none does, for those that read it.
+    """
+    node, start = await _start(connection, text)
+    hops = min(max(depth, 0), MAX_HOPS)
+    jobs: list[UUID] = (
+        await connection.fetchval("SELECT jobs_around($1::uuid[], $2)", start, hops) if start else []
+    )
+    rows = await jobs_by_id(connection, jobs)
+    edges = await connection.fetch(
+        "SELECT e.job_id, e.dataset_id, e.is_input FROM job_edge e WHERE e.job_id = ANY($1::uuid[])",
+        [row["id"] for row in rows],
+    )
+    wanted = {edge["dataset_id"] for edge in edges}
+    if node is not None:
+        wanted.add(node)
+    datasets = await graph_datasets(connection, list(wanted))
+    runs = await runs_by_id(connection, [row["latest_run"] for row in rows if row["latest_run"]])
+    sides = await job_edges(connection, [row["id"] for row in rows])
+    ids: dict[UUID, str] = {row["id"]: f"job:{row['namespace']}:{row['name']}" for row in rows}
+    ids |= {key: f"dataset:{data['namespace']}:{data['name']}" for key, data in datasets.items()}
+    into: dict[UUID, list[Json]] = defaultdict(list)
+    out_of: dict[UUID, list[Json]] = defaultdict(list)
+    for edge in edges:
+        if edge["dataset_id"] not in ids:
+            continue
+        origin, destination = edge["dataset_id"], edge["job_id"]
+        if not edge["is_input"]:
+            origin, destination = destination, origin
+        shown = {"origin": ids[origin], "destination": ids[destination]}
+        out_of[origin].append(shown)
+        into[destination].append(shown)
+    nodes = [
+        {
+            "id": ids[row["id"]],
+            "type": "JOB",
+            "data": job_head(row, sides)
+            | {"currentRunUuid": row["latest_run"], "latestRun": runs.get(row["latest_run"])},
+            "inEdges": into.get(row["id"], []),
+            "outEdges": out_of.get(row["id"], []),
+        }
+        for row in rows
+    ]
+    nodes += [
+        {
+            "id": ids[key],
+            "type": "DATASET",
+            "data": data,
+            "inEdges": into.get(key, []),
+            "outEdges": out_of.get(key, []),
+        }
+        for key, data in datasets.items()
+    ]
+    nodes.sort(key=lambda item: str(item["id"]))
+    return {"graph": nodes}
+
+
+async def _start(connection: Connection, text: str) -> tuple[UUID | None, list[UUID]]:
+    """Return the dataset (or None) and the jobs to start from."""
+    if not text:
+        raise invalid("query param nodeId must not be null")
+    readings = node_readings(text)
+    if not readings:
+        raise no_such_page()
+    if readings[0].kind in ("run", "datasetField"):
+        raise coded(404, f"Node '{text}' must be of type dataset or job!")
+    for reading in readings:
+        found = await _start_of(connection, reading)
+        if found is not None:
+            return found
+    raise missing(readings[0])
+
+
+async def _start_of(connection: Connection, node: NodeId) -> tuple[UUID | None, list[UUID]] | None:
+    if node.kind == "job":
+        job = job_id(node.namespace, node.name)
+        if await connection.fetchval("SELECT true FROM job WHERE id = $1 AND NOT hidden", job):
+            return None, [job]
+        return None
+    found = await connection.fetchval(
+        "SELECT d.id FROM dataset_name n JOIN dataset d ON d.id = n.dataset_id WHERE n.id = $1 AND NOT d.hidden",
+        dataset_id(node.namespace, node.name),
+    )
+    if not isinstance(found, UUID):
+        return None
+    rows = await connection.fetch(
+        "SELECT e.job_id, e.is_input FROM job_edge e JOIN job j ON j.id = e.job_id AND NOT j.hidden WHERE e.dataset_id = $1",
+        found,
+    )
+    writers = [row["job_id"] for row in rows if not row["is_input"]]
+    return found, writers or [row["job_id"] for row in rows]
+
+
+def missing(node: NodeId) -> ApiError:
+    return not_found("Job" if node.kind == "job" else "Dataset", node.name)

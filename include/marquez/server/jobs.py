@@ -1,0 +1,318 @@
+"""Jobs, their versions and their runs, as the API shows them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from include.marquez.server.answers import as_json, at, not_found
+from include.marquez.server.identity import job_id, made_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from include.marquez.server.database import Connection
+    from include.marquez.server.openlineage import Json
+
+MILLISECOND = timedelta(milliseconds=1)
+LATEST_RUNS = 10
+"""A job is shown with so many of its latest runs."""
+
+_RUN = (
+    "SELECT r.id, r.created_at, r.updated_at, r.nominal_start, r.nominal_end, r.state, r.started_at, r.ended_at, r.args,"
+    " r.facets, r.job_facets, r.job_version, r.job_id, j.namespace, j.name FROM run r JOIN job j ON j.id = r.job_id"
+)
+_JOB = (
+    "SELECT j.id, j.namespace, j.name, j.type, j.created_at, j.updated_at, j.location, j.description, j.labels, j.facets,"
+    " j.current_version, j.latest_run, j.parent_id, p.name AS parent_name FROM job j LEFT JOIN job p ON p.id = j.parent_id"
+)
+
+
+# --- runs --------------------------------------------------------------------------------------------------------------
+
+
+async def shown_runs(
+    connection: Connection, rows: Sequence[Any], *, io_facets: bool = True, job_facets: bool = False
+) -> dict[UUID, Json]:
+    """Return the answer for each run row, by id. `job_facets`: show those in place of the run's own, as job versions do."""
+    runs = {row["id"]: _shown_run(row, job_facets=job_facets) for row in rows}
+    if not runs:
+        return runs
+    for io in await connection.fetch(
+        "SELECT io.run_id, io.dataset_id, io.is_input, io.io_facets, d.namespace, d.name, v.version FROM run_io io"
+        " JOIN dataset d ON d.id = io.dataset_id"
+        " LEFT JOIN LATERAL (SELECT k.version FROM dataset_version k WHERE io.is_input AND k.dataset_id = io.dataset_id"
+        " AND k.current_at <= io.seen_at AND k.run_id IS DISTINCT FROM io.run_id"
+        " ORDER BY k.current_at DESC, k.id DESC LIMIT 1) v ON true"
+        " WHERE io.run_id = ANY($1::uuid[]) ORDER BY d.namespace, d.name",
+        list(runs),
+    ):
+        written = made_of(
+            "dataset version", str(made_of("written version", str(io["dataset_id"]), str(io["run_id"])))
+        )
+        version = io["version"] if io["is_input"] and io["version"] else written
+        runs[io["run_id"]]["inputDatasetVersions" if io["is_input"] else "outputDatasetVersions"].append(
+            {
+                "datasetVersionId": {"namespace": io["namespace"], "name": io["name"], "version": version},
+                "facets": as_json(io["io_facets"]) if io_facets else {},
+            }
+        )
+    return runs
+
+
+def _shown_run(row: Any, *, job_facets: bool) -> Json:
+    started, ended = row["started_at"], row["ended_at"]
+    duration = None
+    if started is not None and ended is not None:
+        duration = max(0, (ended - started) // MILLISECOND)
+    return {
+        "id": row["id"],
+        "createdAt": at(row["created_at"]),
+        "updatedAt": at(row["updated_at"]),
+        "nominalStartTime": at(row["nominal_start"]),
+        "nominalEndTime": at(row["nominal_end"]),
+        "state": row["state"],
+        "startedAt": at(started),
+        "endedAt": at(ended),
+        "durationMs": duration,
+        "args": as_json(row["args"]),
+        "jobVersion": {"namespace": row["namespace"], "name": row["name"], "version": row["job_version"]}
+        if row["job_version"]
+        else None,
+        "inputDatasetVersions": [],
+        "outputDatasetVersions": [],
+        "facets": as_json(row["job_facets"] if job_facets else row["facets"]),
+    }
+
+
+async def runs_by_id(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Json]:
+    if not ids:
+        return {}
+    return await shown_runs(
+        connection, await connection.fetch(_RUN + " WHERE r.id = ANY($1::uuid[])", list(ids))
+    )
+
+
+async def one_run(connection: Connection, run_id: UUID) -> Json:
+    runs = await runs_by_id(connection, [run_id])
+    if run_id not in runs:
+        raise not_found("Run", run_id)
+    return runs[run_id]
+
+
+async def run_facets(connection: Connection, run_id: UUID, kind: str) -> Json | None:
+    row = await connection.fetchrow("SELECT facets, job_facets FROM run WHERE id = $1", run_id)
+    if row is None:
+        raise not_found("Run", run_id)
+    if kind == "DATASET":
+        return None
+    return {"runId": run_id, "facets": as_json(row["facets"] if kind == "RUN" else row["job_facets"])}
+
+
+async def job_runs(connection: Connection, namespace: str, name: str, limit: int, offset: int) -> Json:
+    job = await find_job(connection, namespace, name)
+    rows = await connection.fetch(
+        _RUN + " WHERE r.job_id = $1 ORDER BY r.sort_at DESC, r.id LIMIT $2 OFFSET $3", job, limit, offset
+    )
+    total = await connection.fetchval("SELECT count(*) FROM run WHERE job_id = $1", job)
+    shown = await shown_runs(connection, rows)
+    return {"runs": [shown[row["id"]] for row in rows], "totalCount": total}
+
+
+# --- jobs --------------------------------------------------------------------------------------------------------------
+
+
+async def find_job(connection: Connection, namespace: str, name: str) -> UUID:
+    """Return the id of a job that is not deleted; its own namespace is missed before the job is."""
+    found = await connection.fetchval(
+        "SELECT id FROM job WHERE id = $1 AND NOT hidden", job_id(namespace, name)
+    )
+    if not isinstance(found, UUID):
+        if not await connection.fetchval("SELECT true FROM namespace WHERE name = $1", namespace):
+            raise not_found("Namespace", namespace)
+        raise not_found("Job", name)
+    return found
+
+
+async def one_job(connection: Connection, namespace: str, name: str) -> Json:
+    job = await find_job(connection, namespace, name)
+    row = await connection.fetchrow(_JOB + " WHERE j.id = $1", job)
+    return (await shown_jobs(connection, [row]))[0]
+
+
+async def list_jobs(
+    connection: Connection, namespace: str | None, states: Sequence[str], limit: int, offset: int
+) -> Json:
+    rows = await connection.fetch(
+        _JOB + " WHERE NOT j.hidden AND ($1::text IS NULL OR j.namespace = $1)"
+        " AND (cardinality($2::text[]) = 0 OR j.latest_state = ANY($2))"
+        " ORDER BY j.updated_at DESC, j.id LIMIT $3 OFFSET $4",
+        namespace,
+        list(states),
+        limit,
+        offset,
+    )
+    total = await connection.fetchval(
+        "SELECT count(*) FROM job WHERE NOT hidden AND ($1::text IS NULL OR namespace = $1)", namespace
+    )
+    return {"totalCount": total, "jobs": await shown_jobs(connection, rows)}
+
+
+async def shown_jobs(connection: Connection, rows: Sequence[Any]) -> list[Json]:
+    ids = [row["id"] for row in rows]
+    if not ids:
+        return []
+    latest_rows = await connection.fetch(
+        f"SELECT r.* FROM unnest($1::uuid[]) AS k(id) JOIN LATERAL ({_RUN} WHERE r.job_id = k.id"  # noqa: S608  # constants
+        f" ORDER BY r.sort_at DESC, r.id LIMIT {LATEST_RUNS}) r ON true",
+        ids,
+    )
+    shown = await shown_runs(connection, latest_rows)
+    latest: dict[UUID, list[Any]] = defaultdict(list)
+    for run in latest_rows:
+        latest[run["job_id"]].append(run)
+    edges = await job_edges(connection, ids)
+    tags = await job_tags(connection, ids)
+    jobs = []
+    for row in rows:
+        runs = latest.get(row["id"], [])
+        job = job_head(row, edges)
+        job |= {
+            "latestRun": shown[runs[0]["id"]] if runs else None,
+            "latestRuns": [shown[run["id"]] for run in runs] or None,
+            "facets": as_json(runs[0]["job_facets"] if runs else row["facets"]),
+            "currentVersion": row["current_version"],
+            "labels": as_json(row["labels"]),
+            "tags": tags.get(row["id"], []),
+        }
+        jobs.append(job)
+    return jobs
+
+
+def job_head(row: Any, edges: Mapping[tuple[UUID, bool], list[Json]]) -> Json:
+    """Return what a job's page and its node in a graph share."""
+    name, parent = row["name"], row["parent_name"]
+    return {
+        "id": {"namespace": row["namespace"], "name": name},
+        "type": row["type"],
+        "name": name,
+        "simpleName": name[len(parent) + 1 :] if parent and name.startswith(f"{parent}.") else name,
+        "parentJobName": parent,
+        "parentJobUuid": row["parent_id"] if parent else None,
+        "createdAt": at(row["created_at"]),
+        "updatedAt": at(row["updated_at"]),
+        "namespace": row["namespace"],
+        "inputs": edges.get((row["id"], True), []),
+        "outputs": edges.get((row["id"], False), []),
+        "location": row["location"],
+        "description": row["description"],
+    }
+
+
+async def jobs_by_id(connection: Connection, ids: Sequence[UUID]) -> Sequence[Any]:
+    rows: list[Any] = await connection.fetch(
+        _JOB + " WHERE j.id = ANY($1::uuid[]) AND NOT j.hidden", list(ids)
+    )
+    return rows
+
+
+async def job_edges(connection: Connection, ids: Sequence[UUID]) -> dict[tuple[UUID, bool], list[Json]]:
+    """Return the current inputs (True) and outputs (False) of jobs, datasets that are deleted left out."""
+    edges: dict[tuple[UUID, bool], list[Json]] = defaultdict(list)
+    for edge in await connection.fetch(
+        "SELECT e.job_id, e.is_input, d.namespace, d.name FROM job_edge e JOIN dataset d ON d.id = e.dataset_id"
+        " WHERE e.job_id = ANY($1::uuid[]) AND NOT d.hidden ORDER BY d.namespace, d.name",
+        list(ids),
+    ):
+        edges[edge["job_id"], edge["is_input"]].append({"namespace": edge["namespace"], "name": edge["name"]})
+    return edges
+
+
+async def job_tags(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, list[str]]:
+    tags: dict[UUID, list[str]] = defaultdict(list)
+    for row in await connection.fetch(
+        "SELECT job_id, tag FROM job_tag WHERE job_id = ANY($1::uuid[]) ORDER BY tag", list(ids)
+    ):
+        tags[row["job_id"]].append(row["tag"])
+    return tags
+
+
+# --- versions ----------------------------------------------------------------------------------------------------------
+
+
+async def job_versions(connection: Connection, namespace: str, name: str, limit: int, offset: int) -> Json:
+    job = await find_job(connection, namespace, name)
+    rows = await connection.fetch(
+        "SELECT * FROM job_version WHERE job_id = $1 ORDER BY created_at DESC, id LIMIT $2 OFFSET $3",
+        job,
+        limit,
+        offset,
+    )
+    return {"versions": await _shown_versions(connection, namespace, name, rows)}
+
+
+async def one_job_version(connection: Connection, namespace: str, name: str, version: UUID) -> Json:
+    job = await find_job(connection, namespace, name)
+    rows = await connection.fetch(
+        "SELECT * FROM job_version WHERE job_id = $1 AND version = $2", job, version
+    )
+    if not rows:
+        raise not_found("Job version", version)
+    return (await _shown_versions(connection, namespace, name, rows))[0]
+
+
+async def _shown_versions(
+    connection: Connection, namespace: str, name: str, rows: Sequence[Any]
+) -> list[Json]:
+    if not rows:
+        return []
+    names = {
+        row["id"]: {"namespace": row["namespace"], "name": row["name"]}
+        for row in await connection.fetch(
+            "SELECT id, namespace, name FROM dataset WHERE id = ANY($1::uuid[]) ORDER BY namespace, name",
+            list({identifier for row in rows for identifier in (*row["inputs"], *row["outputs"])}),
+        )
+    }
+    run_rows = await connection.fetch(
+        f"SELECT r.* FROM unnest($1::uuid[]) AS k(version) JOIN LATERAL ({_RUN} WHERE r.job_version = k.version"  # noqa: S608  # constants
+        " ORDER BY r.sort_at DESC, r.id LIMIT 1) r ON true",
+        [row["version"] for row in rows],
+    )
+    runs = await shown_runs(connection, run_rows, io_facets=False, job_facets=True)
+    latest = {run["job_version"]: runs[run["id"]] for run in run_rows}
+    return [
+        {
+            "id": {"namespace": namespace, "name": name, "version": row["version"]},
+            "name": name,
+            "createdAt": at(row["created_at"]),
+            "version": row["version"],
+            "namespace": namespace,
+            "location": row["location"],
+            "inputs": [shown for identifier, shown in names.items() if identifier in set(row["inputs"])],
+            "outputs": [shown for identifier, shown in names.items() if identifier in set(row["outputs"])],
+            "latestRun": latest.get(row["version"]),
+        }
+        for row in rows
+    ]
+
+
+# --- changes -----------------------------------------------------------------------------------------------------------
+
+
+async def hide_job(connection: Connection, namespace: str, name: str) -> Json:
+    """Delete a job softly and return it; a new event brings it back."""
+    shown = await one_job(connection, namespace, name)
+    await connection.execute("UPDATE job SET hidden = true WHERE id = $1", job_id(namespace, name))
+    return shown
+
+
+async def tag_job(connection: Connection, namespace: str, name: str, tag: str, *, add: bool) -> Json:
+    job = await find_job(connection, namespace, name)
+    if add:
+        await connection.execute("INSERT INTO tag (name) VALUES ($1) ON CONFLICT DO NOTHING", tag)
+        await connection.execute("INSERT INTO job_tag VALUES ($1, $2) ON CONFLICT DO NOTHING", job, tag)
+    else:
+        await connection.execute("DELETE FROM job_tag WHERE job_id = $1 AND tag = $2", job, tag)
+    return await one_job(connection, namespace, name)

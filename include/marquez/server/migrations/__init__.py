@@ -1,0 +1,1 @@
+"""SQL files of the lineage database, applied in the order of their names."""

@@ -1,0 +1,421 @@
+"""The routes of the API: what a request may say, and which part answers it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import PlainTextResponse
+
+from include.marquez.server import catalog, columns, datasets, events, graph, jobs
+from include.marquez.server.answers import ApiError, answer, coded, invalid, no_such_page
+from include.marquez.server.identity import run_uuid
+from include.marquez.server.ingest import take
+from include.marquez.server.legacy import router as legacy_router
+from include.marquez.server.openlineage import Event, Refused, malformed, parse_json, parse_time, read_event
+from include.marquez.server.requests import (
+    SLASH,
+    Name,
+    json_body,
+    one_of,
+    pool_of,
+    text_param,
+    uuid_param,
+    whole_number,
+)
+
+__all__ = ["SLASH", "router"]
+
+router = APIRouter()
+V1 = "/api/v1"
+
+JobRunStates = ("NEW", "RUNNING", "COMPLETED", "ABORTED", "FAILED", "OTHER")
+BATCH_LIMIT = 10_000
+"""Most events of one batch."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A window of a list."""
+
+    limit: int
+    offset: int
+
+
+def page(
+    limit: Annotated[str | None, Query(description="at most so many; default 100")] = None,
+    offset: Annotated[str | None, Query(description="after so many; default 0")] = None,
+) -> Page:
+    return Page(whole_number(limit, "limit", 100), whole_number(offset, "offset", 0))
+
+
+Paged = Annotated[Page, Depends(page)]
+
+
+# --- ingest ------------------------------------------------------------------------------------------------------------
+
+
+@router.post(f"{V1}/lineage", status_code=201, tags=["lineage"])
+async def post_event(request: Request) -> Response:
+    """Take one OpenLineage event: RunEvent, JobEvent or DatasetEvent."""
+    body = await json_body(request)
+    if not body.strip():
+        raise Refused(422, {"errors": ["The request body must not be null"]})
+    await take(pool_of(request), [read_event(parse_json(body))])
+    return Response(status_code=201)
+
+
+@router.post(f"{V1}/lineage/batch", tags=["lineage"])
+async def post_batch(request: Request) -> Response:
+    """Take an array of events in one transaction; the answer holds one status per event, in their order.
+
+    An event that is refused has the status and the error it would have had alone, and does not hinder the others.
+    """
+    given = parse_json(await json_body(request) or b"null")
+    if not isinstance(given, list):
+        malformed("A batch is a JSON array of events")
+    if len(given) > BATCH_LIMIT:
+        raise coded(413, f"A batch holds at most {BATCH_LIMIT} events")
+    accepted: list[Event] = []
+    statuses: list[dict[str, Any]] = []
+    for item in given:
+        try:
+            accepted.append(read_event(item))
+            statuses.append({"status": 201})
+        except Refused as refused:
+            statuses.append({"status": refused.status, "error": refused.body})
+    new = await take(pool_of(request), accepted) if accepted else 0
+    return answer({"accepted": len(accepted), "new": new, "events": statuses})
+
+
+# --- graphs ------------------------------------------------------------------------------------------------------------
+
+
+@router.get(f"{V1}/lineage", tags=["lineage"])
+async def get_lineage(request: Request, nodeId: str | None = None, depth: str | None = None) -> Response:
+    """Return the graph around a job or dataset, in both directions."""
+    hops = whole_number(depth, "depth", 20, lowest=None)
+    async with pool_of(request).acquire() as connection:
+        return answer(await graph.lineage(connection, nodeId or "", hops))
+
+
+@router.get(f"{V1}/column-lineage", tags=["lineage"])
+async def get_column_lineage(
+    request: Request,
+    nodeId: str | None = None,
+    depth: str | None = None,
+    withDownstream: str | None = None,
+) -> Response:
+    """Return what the fields of a node are made from and, if asked, what is made from them."""
+    hops = whole_number(depth, "depth", 20, lowest=None)
+    async with pool_of(request).acquire() as connection:
+        return answer(
+            await columns.column_lineage(
+                connection, nodeId or "", hops, downstream=(withDownstream or "").lower() == "true"
+            )
+        )
+
+
+# --- events, search, counts ---------------------------------------------------------------------------------------------
+
+
+@router.get(f"{V1}/events/lineage", tags=["events"])
+async def get_events(
+    request: Request,
+    window: Paged,
+    before: str | None = None,
+    after: str | None = None,
+    sortDirection: str | None = None,
+    namespace: str | None = None,
+    job: str | None = None,
+    run: str | None = None,
+    eventType: str | None = None,
+) -> Response:
+    """Return run events, newest first; `namespace`, `job`, `run`, `eventType` narrow them (additions to Marquez)."""
+    direction = one_of(sortDirection, "sortDirection", ("DESC", "ASC")) or "DESC"
+    async with pool_of(request).acquire() as connection:
+        return answer(
+            await events.list_events(
+                connection,
+                before=_moment(before, events.LATEST),
+                after=_moment(after, events.EARLIEST),
+                ascending=direction == "ASC",
+                limit=window.limit,
+                offset=window.offset,
+                namespace=text_param(namespace),
+                job=text_param(job),
+                run=run_uuid(run) if run else None,
+                event_type=eventType.upper() if eventType else None,
+            )
+        )
+
+
+ZONED = re.compile(r"(?:Z|[+-]\d\d:?\d\d)(?:\[.*\])?$", re.IGNORECASE)
+
+
+def _moment(text: str | None, default: datetime) -> datetime:
+    if not text:
+        return default
+    moment = parse_time(text) if ZONED.search(text) else None
+    if moment is None:
+        place = 19 if parse_time(text) else 0
+        raise coded(400, f"Parameter is invalid: Text '{text[:60]}' could not be parsed at index {place}")
+    return moment
+
+
+@router.get(f"{V1}/search", tags=["search"])
+async def get_search(
+    request: Request,
+    q: str | None = None,
+    filter: str | None = None,  # the parameter's name in the API
+    sort: str | None = None,
+    limit: str | None = None,
+    namespace: str | None = None,
+    before: str | None = None,
+    after: str | None = None,
+) -> Response:
+    """Return jobs and datasets by a part of their name."""
+    if not (q or "").strip():
+        raise invalid("query param q must not be blank")
+    kind = one_of(filter, "filter", ("DATASET", "JOB"))
+    order = one_of(sort, "sort", ("NAME", "UPDATE_AT"))
+    async with pool_of(request).acquire() as connection:
+        return answer(
+            await catalog.search(
+                connection,
+                text_param(q) or "",
+                kind=kind,
+                namespace=text_param(namespace),
+                before=_day(before, "before"),
+                after=_day(after, "after"),
+                by_update=order == "UPDATE_AT",
+                limit=whole_number(limit, "limit", 10),
+            )
+        )
+
+
+def _day(text: str | None, name: str) -> date | None:
+    if text is None:
+        return None
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+        raise invalid(f'query param {name} must match "^\\d{{4}}-\\d{{2}}-\\d{{2}}$"')
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise invalid(f"query param {name}: {text} is not a day") from error
+
+
+@router.get(f"{V1}/stats/{{what}}", tags=["stats"])
+async def get_counts(
+    request: Request, what: Name, period: str | None = None, timezone: str | None = None
+) -> Response:
+    """Return counts per hour of a day or per day of a week."""
+    if what not in ("lineage-events", "jobs", "datasets", "sources"):
+        raise no_such_page()
+    if not period:
+        raise ApiError(400, "Invalid period")
+    chosen = one_of(period, "period", ("DAY", "WEEK")) or "DAY"
+    async with pool_of(request).acquire() as connection:
+        return answer(await events.counts(connection, what, chosen, timezone or None))
+
+
+# --- jobs and runs ------------------------------------------------------------------------------------------------------
+
+
+def _states(given: list[str] | None) -> list[str]:
+    return [state for item in given or () if (state := one_of(item, "lastRunStates", JobRunStates))]
+
+
+States = Annotated[list[str] | None, Query()]
+
+
+@router.get(f"{V1}/jobs", tags=["jobs"])
+async def get_jobs(request: Request, window: Paged, lastRunStates: States = None) -> Response:
+    async with pool_of(request).acquire() as connection:
+        return answer(
+            await jobs.list_jobs(connection, None, _states(lastRunStates), window.limit, window.offset)
+        )
+
+
+@router.get(f"{V1}/namespaces/{{namespace}}/jobs", tags=["jobs"])
+async def get_namespace_jobs(
+    request: Request,
+    namespace: Name,
+    window: Paged,
+    lastRunStates: States = None,
+) -> Response:
+    async with pool_of(request).acquire() as connection:
+        states = _states(lastRunStates)
+        return answer(await jobs.list_jobs(connection, namespace, states, window.limit, window.offset))
+
+
+@router.get(f"{V1}/namespaces/{{namespace}}/jobs/{{job}}", tags=["jobs"])
+async def get_job(request: Request, namespace: Name, job: Name) -> Response:
+    async with pool_of(request).acquire() as connection:
+        return answer(await jobs.one_job(connection, namespace, job))
+
+
+@router.delete(f"{V1}/namespaces/{{namespace}}/jobs/{{job}}", tags=["jobs"])
+async def delete_job(request: Request, namespace: Name, job: Name) -> Response:
+    """Delete a job softly; an event brings it back."""
+    async with pool_of(request).acquire() as connection:
+        return answer(await jobs.hide_job(connection, namespace, job))
+
+
+@router.get(f"{V1}/namespaces/{{namespace}}/jobs/{{job}}/versions", tags=["jobs"])
+async def get_job_versions(request: Request, namespace: Name, job: Name, window: Paged) -> Response:
+    async with pool_of(request).acquire() as connection:
+        return answer(await jobs.job_versions(connection, namespace, job, window.limit, window.offset))
+
+
+@router.get(f"{V1}/namespaces/{{namespace}}/jobs/{{job}}/versions/{{version}}", tags=["jobs"])
+async def get_job_version(request: Request, namespace: Name, job: Name, version: Name) -> Response:
+    async with pool_of(request).acquire() as connection:
+        return answer(await jobs.one_job_version(connection, namespace, job, uuid_param(version)))
+
+
+@router.get(f"{V1}/namespaces/{{namespace}}/jobs/{{job}}/runs", tags=["runs"])
+async def get_job_runs(request: Request, namespace: Name, job: Name, window: Paged) -> Response:
+    async with pool_of(request).acquire() as connection:
+        return answer(await jobs.job_runs(connection, namespace, job, window.limit, window.offset))
+
+
+@router.post(f"{V1}/namespaces/{{namespace}}/jobs/{{job}}/tags/{{tag}}", tags=["tags"])
+async def add_job_tag(request: Request, namespace: Name, job: Name, tag: Name) -> Response:
+    async with pool_of(request).acquire() as connection:
+        return answer(await jobs.tag_job(connection, namespace, job, tag, add=True))
+
+
+@router.delete(f"{V1}/namespaces/{{namespace}}/jobs/{{job}}/tags/{{tag}}", tags=["tags"])
+async def remove_job_tag(request: Request, namespace: Name, job: Name, tag: Name) -> Response:
+    async with pool_of(request).acquire() as connection:
+        return answer(await jobs.tag_job(connection, namespace, job, tag, add=False))
+
+
+@router.get(f"{V1}/jobs/runs/{{run}}", tags=["runs"])
+async def get_run(request: Request, run: Name) -> Response:
+    async with pool_of(request).acquire() as connection:
+        return answer(await jobs.one_run(connection, uuid_param(run)))
+
+
+@router.get(f"{V1}/jobs/runs/{{run}}/facets", tags=["runs"])
+async def get_run_facets(request: Request, run: Name, type: str | None = None) -> Response:  # the API's name
+    """Return the run facets or the job facets that a run's events told."""
+    if not type:
+        raise invalid("query param type must not be null")
+    kind = one_of(type, "type", ("RUN", "JOB", "DATASET")) or "RUN"
+    async with pool_of(request).acquire() as connection:
+        facets = await jobs.run_facets(connection, uuid_param(run), kind)
+    return PlainTextResponse("", media_type="application/json") if facets is None else answer(facets)
+
+
+# --- datasets -----------------------------------------------------------------------------------------------------------
+
+
+@router.get(f"{V1}/namespaces/{{namespace}}/datasets", tags=["datasets"])
+async def get_datasets(request: Request, namespace: Name, window: Paged) -> Response:
+    async with pool_of(request).acquire() as connection:
+        return answer(await datasets.list_datasets(connection, namespace, window.limit, window.offset))
+
+
+@router.get(f"{V1}/namespaces/{{namespace}}/datasets/{{dataset}}", tags=["datasets"])
+async def get_dataset(request: Request, namespace: Name, dataset: Name) -> Response:
+    async with pool_of(request).acquire() as connection:
+        return answer(await datasets.one_dataset(connection, namespace, dataset))
+
+
+@router.delete(f"{V1}/namespaces/{{namespace}}/datasets/{{dataset}}", tags=["datasets"])
+async def delete_dataset(request: Request, namespace: Name, dataset: Name) -> Response:
+    """Delete a dataset softly; an event brings it back."""
+    async with pool_of(request).acquire() as connection:
+        return answer(await datasets.hide_dataset(connection, namespace, dataset))
+
+
+@router.get(f"{V1}/namespaces/{{namespace}}/datasets/{{dataset}}/versions", tags=["datasets"])
+async def get_dataset_versions(request: Request, namespace: Name, dataset: Name, window: Paged) -> Response:
+    async with pool_of(request).acquire() as connection:
+        return answer(
+            await datasets.dataset_versions(connection, namespace, dataset, window.limit, window.offset)
+        )
+
+
+@router.get(f"{V1}/namespaces/{{namespace}}/datasets/{{dataset}}/versions/{{version}}", tags=["datasets"])
+async def get_dataset_version(request: Request, namespace: Name, dataset: Name, version: Name) -> Response:
+    async with pool_of(request).acquire() as connection:
+        return answer(await datasets.one_dataset_version(connection, namespace, dataset, uuid_param(version)))
+
+
+@router.post(f"{V1}/namespaces/{{namespace}}/datasets/{{dataset}}/tags/{{tag}}", tags=["tags"])
+async def add_dataset_tag(request: Request, namespace: Name, dataset: Name, tag: Name) -> Response:
+    async with pool_of(request).acquire() as connection:
+        return answer(await datasets.tag_dataset(connection, namespace, dataset, tag, add=True))
+
+
+@router.delete(f"{V1}/namespaces/{{namespace}}/datasets/{{dataset}}/tags/{{tag}}", tags=["tags"])
+async def remove_dataset_tag(request: Request, namespace: Name, dataset: Name, tag: Name) -> Response:
+    async with pool_of(request).acquire() as connection:
+        return answer(await datasets.tag_dataset(connection, namespace, dataset, tag, add=False))
+
+
+@router.post(
+    f"{V1}/namespaces/{{namespace}}/datasets/{{dataset}}/fields/{{field}}/tags/{{tag}}", tags=["tags"]
+)
+async def add_field_tag(request: Request, namespace: Name, dataset: Name, field: Name, tag: Name) -> Response:
+    async with pool_of(request).acquire() as connection:
+        return answer(await datasets.tag_field(connection, namespace, dataset, field, tag, add=True))
+
+
+@router.delete(
+    f"{V1}/namespaces/{{namespace}}/datasets/{{dataset}}/fields/{{field}}/tags/{{tag}}", tags=["tags"]
+)
+async def remove_field_tag(
+    request: Request, namespace: Name, dataset: Name, field: Name, tag: Name
+) -> Response:
+    async with pool_of(request).acquire() as connection:
+        return answer(await datasets.tag_field(connection, namespace, dataset, field, tag, add=False))
+
+
+# --- namespaces, sources, tags --------------------------------------------------------------------------------------------
+
+
+@router.get(f"{V1}/namespaces", tags=["namespaces"])
+async def get_namespaces(request: Request, window: Paged) -> Response:
+    async with pool_of(request).acquire() as connection:
+        return answer(await catalog.list_namespaces(connection, window.limit, window.offset))
+
+
+@router.get(f"{V1}/namespaces/{{namespace}}", tags=["namespaces"])
+async def get_namespace(request: Request, namespace: Name) -> Response:
+    async with pool_of(request).acquire() as connection:
+        return answer(await catalog.one_namespace(connection, namespace))
+
+
+@router.delete(f"{V1}/namespaces/{{namespace}}", tags=["namespaces"])
+async def delete_namespace(request: Request, namespace: Name) -> Response:
+    """Hide a namespace, its jobs and datasets; an event brings it back."""
+    async with pool_of(request).acquire() as connection:
+        return answer(await catalog.hide_namespace(connection, namespace))
+
+
+@router.get(f"{V1}/sources", tags=["sources"])
+async def get_sources(request: Request, window: Paged) -> Response:
+    async with pool_of(request).acquire() as connection:
+        return answer(await catalog.list_sources(connection, window.limit, window.offset))
+
+
+@router.get(f"{V1}/sources/{{source}}", tags=["sources"])
+async def get_source(request: Request, source: Name) -> Response:
+    async with pool_of(request).acquire() as connection:
+        return answer(await catalog.one_source(connection, source))
+
+
+@router.get(f"{V1}/tags", tags=["tags"])
+async def get_tags(request: Request, window: Paged) -> Response:
+    async with pool_of(request).acquire() as connection:
+        return answer(await catalog.list_tags(connection, window.limit, window.offset))
+
+
+router.include_router(legacy_router, prefix=V1)
