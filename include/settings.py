@@ -34,6 +34,10 @@ class Settings(BaseSettings):
     relay_dsn: SecretStr | None = Field(
         default=None, description="postgresql://… of the ledger, with the relay's role; default: ledger_dsn"
     )
+    ledger_reader_dsn: SecretStr | None = Field(
+        default=None,
+        description="postgresql://… of the ledger, with the role that only reads; default: ledger_dsn",
+    )
     ledger_admin_dsn: SecretStr | None = Field(
         default=None, description="postgresql://… of the ledger's owner, for migrations"
     )
