@@ -7,14 +7,32 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Param
+from sqlalchemy import select
 
-from include.operators.coordinates import testing_a_task
+from include.ledger.models import StageRun
+from include.ledger.session import transaction
+from include.operators.coordinates import coordinates, testing_a_task
 from include.operators.stage import StageOperator
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from airflow.sdk import Context
 
     from include.stage import Stage
+
+
+def facts_of_run(ol_run_id: UUID | None) -> dict[str, Any]:
+    """Return the facts that the first half of a waiting task left in the ledger."""
+    with transaction() as session:
+        found = session.execute(
+            select(StageRun.facts)
+            .where(StageRun.ol_run_id == ol_run_id, StageRun.status.in_(("succeeded", "reused")))
+            .order_by(StageRun.finished_at.desc())
+            .limit(1)
+        ).scalar_one_or_none()
+    return found or {}
+
 
 log = structlog.get_logger("throughline.review")
 
@@ -58,6 +76,7 @@ class ReviewOperator(StageOperator, ApprovalOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Record what the person decided."""
+        self.facts = facts_of_run(coordinates(context).ol_run_id)
         answer = ApprovalOperator.execute_complete(self, context, event)
         approved = answer["chosen_options"] == [self.APPROVE]
         user = answer.get("responded_by_user") or {}
@@ -68,6 +87,21 @@ class ReviewOperator(StageOperator, ApprovalOperator):
             (answer.get("params_input") or {}).get("reason") or None,
             unattended=False,
         )
+
+    def _observe(self, facts: dict[str, Any]) -> None:
+        """Join the facts of the material and of the decision: they are one task, so one run of the graph."""
+        made = [*self.facts.get("outputs", []), *facts.get("outputs", [])]
+        names = {item["artifact_id"] for item in made}
+        read = {
+            item["artifact_id"]: item for item in [*self.facts.get("inputs", []), *facts.get("inputs", [])]
+        }
+        inputs = [item for artifact_id, item in read.items() if artifact_id not in names]
+        self.facts = {**facts, "inputs": inputs, "outputs": made}
+
+    def _declared(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        outputs = (*self.material.outputs, *self.stage.outputs)
+        inputs = dict.fromkeys((*self.material.inputs, *self.stage.inputs))
+        return tuple(name for name in inputs if name not in outputs), outputs
 
     def _record(
         self, context: Context, decision: str, reviewer: str, reason: str | None, *, unattended: bool

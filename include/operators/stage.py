@@ -126,8 +126,13 @@ class StageOperator(BaseOperator):
         run_facets = {}
         if facts and task_instance is not None:
             run_facets[JOB_FACET] = job_facet(facts, dag_id=task_instance.dag_id, run_id=task_instance.run_id)
+        inputs, outputs = self._declared()
         return OperatorLineage(
-            inputs=inputs_of(facts, self.stage.inputs),
-            outputs=outputs_of(facts, self.stage.outputs),
+            inputs=inputs_of(facts, inputs),
+            outputs=outputs_of(facts, outputs),
             run_facets=run_facets,
         )
+
+    def _declared(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the names of the datasets that this task says it reads and makes."""
+        return self.stage.inputs, self.stage.outputs
