@@ -15,10 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validat
 from include.video.plan import Mood
 
 Source = Literal["auto", "file", "gold", "hacker_news"]
-Frame = Literal["1080x1920", "720x1280", "1920x1080", "1280x720", "1080x1080", "720x720"]
+Size = Literal["1080x1920", "720x1280", "1920x1080", "1280x720", "1080x1080", "720x720"]
 
 _JOB_ID: dict[str, Any] = {"type": ["null", "string"], "format": "uuid"}
 _BUDGET: dict[str, Any] = {"type": ["string", "number"], "pattern": r"^\d{1,6}(\.\d{1,6})?$", "minimum": 0}
+
+OF_SCRIPT = ("theme", "content_references", "mood", "target_s", "size", "fps", "seed", "writer")
 
 
 class VideoParams(BaseModel):
@@ -62,8 +64,8 @@ class VideoParams(BaseModel):
         title="Length in seconds",
         description="How long the video is; met to within one frame.",
     )
-    frame: Frame = Field(
-        default="1080x1920", title="Frame", description="Width and height of the picture in pixels."
+    size: Size = Field(
+        default="1080x1920", title="Size", description="Width and height of the picture in pixels."
     )
     fps: Literal[24, 25, 30, 50, 60] = Field(
         default=30, title="Frames per second", description="Pictures per second of the video."
@@ -89,7 +91,7 @@ class VideoParams(BaseModel):
     voice: Literal["espeak-ng"] = Field(
         default="espeak-ng", title="Voice", description="The speech synthesiser; `espeak-ng` works offline."
     )
-    voice_language: Literal["en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp"] = Field(
+    language: Literal["en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp"] = Field(
         default="en-us", title="Accent", description="The accent of English that the voice speaks."
     )
     music: bool = Field(
@@ -129,12 +131,16 @@ class VideoParams(BaseModel):
             raise ValueError(msg)
         return " ".join(value.split())
 
+    def of_script(self) -> dict[str, Any]:
+        """Return the parameters that decide a script, as plain JSON; neither the job nor how it is run is among them."""
+        return self.model_dump(mode="json", include=set(OF_SCRIPT))
+
     @property
     def width(self) -> int:
         """Pixels across."""
-        return int(self.frame.split("x")[0])
+        return int(self.size.split("x")[0])
 
     @property
     def height(self) -> int:
         """Pixels down."""
-        return int(self.frame.split("x")[1])
+        return int(self.size.split("x")[1])

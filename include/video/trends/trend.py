@@ -76,8 +76,10 @@ class Trend(BaseModel):
 class TrendSource(Protocol):
     """Something that trends are read from."""
 
-    name: str
-    """The declared source, as in the dataset name `sources/<name>`."""
+    @property
+    def name(self) -> str:
+        """The declared source, as in the dataset name `sources/<name>`."""
+        ...
 
     def fetch(self) -> list[Trend]:
         """Return the trends, at least one, no id twice.

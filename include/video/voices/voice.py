@@ -51,9 +51,20 @@ class Utterance:
 class Voice(Protocol):
     """A speech synthesiser; the same text at the same pace gives the same sound."""
 
-    name: str
-    voice: str
-    capabilities: Capabilities
+    @property
+    def name(self) -> str:
+        """The provider, as it is recorded and shown."""
+        ...
+
+    @property
+    def voice(self) -> str:
+        """The accent or speaker."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do and what it costs."""
+        ...
 
     def version(self) -> str:
         """Return what identifies the synthesiser; it is part of what decides the sound."""

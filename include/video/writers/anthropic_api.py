@@ -35,7 +35,7 @@ from include.video.plan import (
     canonical_json,
     scene_bounds,
 )
-from include.video.prices import TokenPrice, Tokens, cost, token_price
+from include.video.prices import TokenPrice, Tokens, cost, parts, token_price
 from include.video.writers.evidence import Claims, gather
 from include.video.writers.pacing import WORDS_PER_S
 from include.video.writers.writer import Brief, Call, Written
@@ -345,6 +345,7 @@ class _Asking:
                 tokens_out=tokens.output,
                 amount_usd=amount,
                 duration_s=took_s,
+                charges=tuple(parts(self.price, tokens)),
             )
         )
         if message.stop_reason == "refusal":

@@ -109,9 +109,7 @@ class GrammarWriter:
     def write(self, brief: Brief) -> Written:
         """Return a script; see `Writer`."""
         record = _Record()
-        claims = record.take(
-            "theme_interpretation", brief.params.model_dump(mode="json"), lambda: gather(brief)
-        )
+        claims = record.take("theme_interpretation", brief.params.of_script(), lambda: gather(brief))
         beats = record.take("trend_alignment", claims, lambda: list(_beats(brief, claims)))
         draft = record.take("scene_construction", beats, lambda: _compose(brief, claims, beats))
         sentences = record.take("narration", [beat.kind for beat, _, _ in draft], lambda: _narration(draft))

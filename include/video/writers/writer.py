@@ -37,6 +37,8 @@ class Call:
     tokens_out: int
     amount_usd: Decimal
     duration_s: float
+    charges: tuple[tuple[str, int, Decimal], ...] = ()
+    """(unit, quantity, US dollars) of each kind of token that was paid; they sum to `amount_usd`."""
 
 
 @dataclass(frozen=True)

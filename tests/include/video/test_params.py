@@ -50,7 +50,7 @@ def test_a_budget_is_exact_however_it_is_written(budget: Any) -> None:
         ({"budget_usd": -1}, "budget_usd"),
         ({"budget_usd": "much"}, "budget_usd"),
         ({"seed": -1}, "seed"),
-        ({"frame": "10x10"}, "frame"),
+        ({"size": "10x10"}, "size"),
         ({"content_references": ["x"]}, "content_references"),
         ({"theme": "two\nlines"}, "theme"),
     ],
