@@ -31,6 +31,15 @@ COMMANDS = (
     Entry("status", "include.cli.stack", "status"),
     Entry("env", "include.cli.stack", "env"),
     Entry("db", "include.cli.database", "app"),
+    Entry("demo", "include.cli.demo", "demo"),
+    Entry("jobs", "include.cli.trace", "jobs"),
+    Entry("outputs", "include.cli.trace", "outputs"),
+    Entry("trace", "include.cli.trace", "trace"),
+    Entry("verify", "include.cli.proof", "verify"),
+    Entry("reconcile", "include.cli.proof", "reconcile"),
+    Entry("sweep", "include.cli.proof", "sweep"),
+    Entry("replay", "include.cli.proof", "replay"),
+    Entry("relay", "include.cli.relay", "relay"),
 )
 
 

@@ -37,6 +37,7 @@ def demo(
     """
     from include.settings import settings
     from include.stack import airflow_api, credentials, lifecycle
+    from include.stack.adopt import adopt
 
     begun = time.monotonic()
     state_dir = settings().state_dir
@@ -46,7 +47,7 @@ def demo(
     ready = time.monotonic()
     console.print(f"the stack is up ({ready - begun:.0f} s)")
     secrets = credentials.read(state_dir)
-    _as_this_stack(started.stack, secrets)
+    adopt()
     with airflow_api.Api(started.stack, secrets) as api:
         run_id = _campaign(api, theme)
         job_id = _job_of(run_id)
@@ -57,15 +58,6 @@ def demo(
     _addresses(started.stack, secrets.airflow_admin_password, job_id)
     console.print(f"campaign {run_id}: {state}; {worked:.0f} s after the stack was up")
     raise typer.Exit(0 if state == "success" and healthy else 1)
-
-
-def _as_this_stack(stack: Stack, secrets: Any) -> None:
-    """Let this process read the running stack's ledger and lineage server."""
-    from include.settings import settings
-    from include.stack import parts
-
-    os.environ.update(parts.gathered(parts.variables(stack, secrets), parts.SHELL))
-    settings.cache_clear()
 
 
 def _campaign(api: Api, theme: str) -> str:

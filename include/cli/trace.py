@@ -1,0 +1,179 @@
+"""``throughline trace | outputs | jobs``: from bytes to a job, and from a job to its bytes."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.tree import Tree
+
+    from include.proof.trace import Line, Making
+
+UNKNOWN = 1
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+DIGEST = re.compile(r"^(sha256:)?(?P<hex>[0-9a-fA-F]{64})$")
+
+
+def trace(
+    what: Annotated[str, typer.Argument(help="A file, wherever it lies, or a sha256.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say what made these bytes, for which job, from which exact inputs; status 1 for bytes nobody here made."""
+    from rich.console import Console
+
+    from include.ledger.session import transaction
+    from include.proof.trace import makings_of, upstream
+    from include.stack.adopt import adopt
+
+    adopt()
+    sha256 = _digest(what)
+    with transaction() as session:
+        makings = makings_of(session, sha256)
+        lines = [upstream(session, found.artifact_id) for found in makings]
+    if as_json:
+        known = [
+            {**_plain(found), "upstream": [_plain(item) for item in line.makings.values() if item != found]}
+            for found, line in zip(makings, lines, strict=True)
+        ]
+        typer.echo(
+            json.dumps({"sha256": sha256, "verdict": "proved" if makings else "unknown", "makings": known})
+        )
+    else:
+        console = Console(highlight=False)
+        console.print(f"sha256 {sha256}")
+        console.print(
+            f"[green]proved[/green]: exactly these bytes, {len(makings)} making{'s' if len(makings) != 1 else ''}"
+            if makings
+            else "[red]unknown[/red]: no artifact of this ledger has these bytes"
+        )
+        for found, line in zip(makings, lines, strict=True):
+            console.print(_tree(found, line))
+    raise typer.Exit(0 if makings else UNKNOWN)
+
+
+def _digest(what: str) -> str:
+    from include.artifacts.digests import sha256_file
+    from include.errors import InvalidInput
+
+    path = Path(what)
+    if path.is_file():
+        return sha256_file(path)
+    match = DIGEST.match(what)
+    if match is None:
+        raise InvalidInput(f"{what}: neither a file nor a sha256 of 64 hexadecimal digits")
+    return match["hex"].lower()
+
+
+def _tree(found: Making, line: Line) -> Tree:
+    from rich.tree import Tree
+
+    tree = Tree(f"[bold]{_label(found)}[/bold]  job {found.job_id}")
+    tree.add(
+        f"made by {found.dag_id or found.family}.{found.task_id or found.stage}, run {found.run_id or '-'}"
+    )
+    if found.reused_from:
+        tree.add(f"reused from artifact {found.reused_from}")
+    branch = tree.add("from")
+    _grow(branch, found.artifact_id, line, set())
+    return tree
+
+
+def _grow(branch: Tree, artifact_id: UUID, line: Line, seen: set[UUID]) -> None:
+    for item in line.inputs(artifact_id):
+        again = item.artifact_id in seen
+        child = branch.add(f"{_label(item)}{' [dim](above)[/dim]' if again else ''}")
+        if not again:
+            seen.add(item.artifact_id)
+            _grow(child, item.artifact_id, line, seen)
+
+
+def _label(item: Making) -> str:
+    key = f" {item.key}" if item.key else ""
+    where = f"  {item.facts.get('uri')}" if item.is_source and item.facts.get("uri") else ""
+    return f"{item.kind}{key}  [dim]{item.sha256[:12]}[/dim]{where}"
+
+
+def _plain(item: Making) -> dict[str, Any]:
+    kept = (
+        "artifact_id",
+        "job_id",
+        "kind",
+        "key",
+        "dataset",
+        "sha256",
+        "stage",
+        "dag_id",
+        "task_id",
+        "run_id",
+    )
+    values = {name: getattr(item, name) for name in (*kept, "ol_run_id", "reused_from")}
+    uri = {"uri": item.facts["uri"]} if "uri" in item.facts else {}
+    return {name: str(value) if isinstance(value, UUID) else value for name, value in values.items()} | uri
+
+
+def outputs(
+    job_id: Annotated[UUID, typer.Argument(help="The job.")],
+    as_json: AsJson = False,
+) -> None:
+    """List every artifact of a job: kind, friendly path, digest, and the stage that made it."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from include.ledger.history import job_history
+    from include.ledger.session import transaction
+    from include.stack.adopt import adopt
+
+    adopt()
+    with transaction() as session:
+        history = job_history(session, job_id)
+    if as_json:
+        typer.echo(json.dumps(history))
+        return
+    console = Console(highlight=False)
+    job = history["job"]
+    console.print(f"job {job['job_id']}  {job['status']}  {job['theme'] or ''}")
+    table = Table("kind", "key", "file", "sha256", "made by", box=None, pad_edge=False)
+    for item in history["artifacts"]:
+        made = f"{item['stage']}{' (reused)' if item['reused_from'] else ''}"
+        table.add_row(item["kind"], item["key"], f"out/{job_id}/{item['name']}", item["sha256"][:12], made)
+    console.print(table)
+
+
+def jobs(
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List the newest jobs."""
+    from rich.console import Console
+    from rich.table import Table
+    from sqlalchemy import text
+
+    from include.ledger.session import transaction
+    from include.stack.adopt import adopt
+
+    adopt()
+    sql = (
+        "SELECT job_id, family, status, theme, created_at FROM job WHERE NOT rehearsal"
+        " ORDER BY created_at DESC LIMIT :limit"
+    )
+    with transaction() as session:
+        rows = [dict(row) for row in session.execute(text(sql), {"limit": limit}).mappings()]
+    if as_json:
+        typer.echo(json.dumps(rows, default=str))
+        return
+    table = Table("job", "family", "status", "theme", "opened", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(
+            str(row["job_id"]),
+            row["family"],
+            row["status"],
+            row["theme"] or "",
+            f"{row['created_at']:%F %T}Z",
+        )
+    Console(highlight=False).print(table)
