@@ -39,8 +39,9 @@ async def one_namespace(connection: Connection, name: str) -> Json:
 async def put_namespace(connection: Connection, name: str, owner: str, description: str | None) -> Json:
     """Create a namespace or change its owner and, if given, its description."""
     row = await connection.fetchrow(
-        "INSERT INTO namespace AS n (name, created_at, updated_at, owner, description) VALUES ($1, now(), now(), $2, $3)"
-        " ON CONFLICT (name) DO UPDATE SET updated_at = now(), owner = excluded.owner, hidden = false,"
+        "INSERT INTO namespace AS n (name, created_at, updated_at, stated, owner, description)"
+        " VALUES ($1, now(), now(), true, $2, $3)"
+        " ON CONFLICT (name) DO UPDATE SET updated_at = now(), stated = true, owner = excluded.owner, hidden = false,"
         " description = coalesce(excluded.description, n.description) RETURNING *",
         name,
         owner,

@@ -24,6 +24,8 @@ _DATASET = (
     " d.updated_at, d.current_version, v.fields, v.lifecycle, v.facets, v.read_facets, v.columns"
     " FROM dataset_name n JOIN dataset d ON d.id = n.dataset_id LEFT JOIN dataset_version v ON v.id = d.current_version"
 )
+WITHOUT_COLUMNS: Json = {"columnLineage": None}
+"""The answer to a change of a dataset leaves its column lineage out."""
 NAME_ORDER = "n.namespace, left(n.name, 300), n.id"
 
 
@@ -255,7 +257,7 @@ async def hide_dataset(connection: Connection, namespace: str, name: str) -> Jso
     dataset = await find_dataset(connection, namespace, name)
     shown = await one_dataset(connection, namespace, name)
     await connection.execute("UPDATE dataset SET hidden = true WHERE id = $1", dataset)
-    return shown
+    return shown | WITHOUT_COLUMNS
 
 
 async def tag_dataset(connection: Connection, namespace: str, name: str, tag: str, *, add: bool) -> Json:
@@ -267,7 +269,7 @@ async def tag_dataset(connection: Connection, namespace: str, name: str, tag: st
         )
     else:
         await connection.execute("DELETE FROM dataset_tag WHERE dataset_id = $1 AND tag = $2", dataset, tag)
-    return await one_dataset(connection, namespace, name)
+    return await one_dataset(connection, namespace, name) | WITHOUT_COLUMNS
 
 
 async def tag_field(
@@ -288,4 +290,4 @@ async def tag_field(
     if add:
         await connection.execute("INSERT INTO tag (name) VALUES ($1) ON CONFLICT DO NOTHING", tag)
         await connection.execute("INSERT INTO field_tag VALUES ($1, $2, $3)", dataset, field, tag)
-    return await one_dataset(connection, namespace, name)
+    return await one_dataset(connection, namespace, name) | WITHOUT_COLUMNS

@@ -83,13 +83,13 @@ class Run:
 
     @property
     def version_at(self) -> datetime | None:
-        """When the run's datasets became its job's edges; None: not (yet).
+        """When the run's datasets became a version of its job; None: not (yet)."""
+        return self.ended or (self.updated if self.streaming else None)
 
-        A run that failed before it named any dataset says nothing about the edges of its job.
-        """
-        if self.ended is not None and (self.completed_at or self.inputs or self.outputs):
-            return self.ended
-        return self.updated if self.streaming else None
+    @property
+    def tells_edges(self) -> bool:
+        """Whether the run knows its job's edges: one that failed before it named any dataset does not."""
+        return bool(self.completed_at or self.inputs or self.outputs or self.streaming)
 
     @property
     def nominal(self) -> tuple[datetime | None, datetime | None]:

@@ -139,13 +139,39 @@ class Intake:
             " AS e(digest, kind, event_time, event_type, run_id, job_namespace, job_name, body)"
             " ON CONFLICT (digest) DO NOTHING RETURNING digest",
             *_columns(
-                (e.digest, e.kind, e.time, e.type, e.run, *(e.job or (None, None)), e.body)
+                (
+                    e.digest,
+                    e.kind if e.listed else "L",
+                    e.time,
+                    e.type,
+                    e.run,
+                    *(e.job or (None, None)),
+                    e.body,
+                )
                 for e in sorted(self.events, key=lambda e: e.digest)
             )
             or [[] for _ in range(8)],
         )
         new = {row["digest"] for row in rows}
+        repeated = [event for event in self.events if event.digest not in new]
+        if repeated:
+            await self._revive(repeated)
         self.events = sorted((e for e in self.events if e.digest in new), key=lambda e: e.order)
+
+    async def _revive(self, events: list[Event]) -> None:
+        """A repeated event changes nothing, but what was deleted and is told of again is back."""
+        jobs = {job_id(*event.job) for event in events if event.job}
+        jobs |= {job_id(*event.parent[0]) for event in events if event.parent}
+        names = {dataset_id(*dataset.name) for event in events for dataset in walk_datasets(event)}
+        await self.connection.execute(
+            "WITH j AS (UPDATE job SET hidden = false WHERE hidden AND id = ANY($1::uuid[]) RETURNING namespace),"
+            " d AS (UPDATE dataset SET hidden = false WHERE hidden AND id IN"
+            " (SELECT dataset_id FROM dataset_name WHERE id = ANY($2::uuid[])) RETURNING namespace)"
+            " UPDATE namespace SET hidden = false WHERE hidden"
+            " AND name IN (SELECT namespace FROM j UNION SELECT namespace FROM d)",
+            sorted(jobs),
+            sorted(names),
+        )
 
     async def _namespaces(self) -> None:
         seen: dict[str, datetime] = {}
@@ -163,11 +189,11 @@ class Intake:
         await self.connection.execute(
             "INSERT INTO namespace AS n (name, created_at, updated_at)"
             " SELECT s.name, s.at, s.at FROM unnest($1::text[], $2::timestamptz[]) AS s(name, at)"
-            " WHERE NOT EXISTS (SELECT FROM namespace k WHERE k.name = s.name AND k.created_at <= s.at AND NOT k.hidden)"
+            " WHERE NOT EXISTS (SELECT FROM namespace k WHERE k.name = s.name AND (k.stated OR k.created_at <= s.at) AND NOT k.hidden)"
             " ORDER BY s.name"
             " ON CONFLICT (name) DO UPDATE SET hidden = false,"
-            " created_at = least(n.created_at, excluded.created_at),"
-            " updated_at = CASE WHEN n.updated_at = n.created_at THEN least(n.updated_at, excluded.updated_at)"
+            " created_at = CASE WHEN n.stated THEN n.created_at ELSE least(n.created_at, excluded.created_at) END,"
+            " updated_at = CASE WHEN NOT n.stated THEN least(n.updated_at, excluded.updated_at)"
             " ELSE n.updated_at END",
             list(seen),
             list(seen.values()),
@@ -720,15 +746,17 @@ class Intake:
         )
         # Edges follow the latest event by time; equal times are decided by the run, so that arrival decides nothing.
         rows = await self.connection.fetch(
-            "WITH n AS (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::uuid[])"
-            " AS n(job_id, id, at, by)),"
+            "WITH n AS (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::uuid[], $5::boolean[])"
+            " AS n(job_id, id, at, by, strong)),"
             " was AS (SELECT j.id, j.current_version FROM job j JOIN n ON n.job_id = j.id)"
-            " UPDATE job j SET current_version = n.id, version_at = n.at, version_by = n.by FROM n JOIN was ON was.id = n.job_id"
+            " UPDATE job j SET current_version = n.id, version_at = n.at, version_by = n.by, version_strong = n.strong FROM n JOIN was ON was.id = n.job_id"
             " WHERE j.id = n.job_id AND (j.version_at IS NULL OR j.version_by IS NOT DISTINCT FROM n.by"
-            " OR (j.version_at, coalesce(j.version_by, '00000000-0000-0000-0000-000000000000'))"
-            " <= (n.at, coalesce(n.by, '00000000-0000-0000-0000-000000000000')))"
+            " OR (j.version_strong, j.version_at, coalesce(j.version_by, '00000000-0000-0000-0000-000000000000'))"
+            " <= (n.strong, n.at, coalesce(n.by, '00000000-0000-0000-0000-000000000000')))"
             " RETURNING j.id, was.current_version IS DISTINCT FROM n.id AS changed",
-            *_columns((v.job, v.id, v.at, v.by) for v in sorted(latest.values(), key=lambda v: v.job)),
+            *_columns(
+                (v.job, v.id, v.at, v.by, v.strong) for v in sorted(latest.values(), key=lambda v: v.job)
+            ),
         )
         changed = [row["id"] for row in rows if row["changed"]]
         if changed:
@@ -820,6 +848,8 @@ class JobVersion:
     location: str | None
     inputs: tuple[UUID, ...]
     outputs: tuple[UUID, ...]
+    strong: bool
+    """A run that failed before it named a dataset is weak: it says nothing about the edges of its job."""
 
     @classmethod
     def of(
@@ -830,17 +860,27 @@ class JobVersion:
         location: str | None,
         at: datetime,
         by: UUID | None,
+        *,
+        strong: bool = True,
     ) -> JobVersion:
         ins, outs = tuple(sorted(inputs)), tuple(sorted(outputs))
         content = json.dumps([[str(i) for i in ins], [str(o) for o in outs], location])
         version = made_of("job version", *job, content)
         return cls(
-            made_of("job version row", str(version)), version, job_id(*job), at, by, location, ins, outs
+            made_of("job version row", str(version)),
+            version,
+            job_id(*job),
+            at,
+            by,
+            location,
+            ins,
+            outs,
+            strong,
         )
 
     @property
-    def order(self) -> tuple[datetime, str]:
-        return (self.at, str(self.by or ""))
+    def order(self) -> tuple[bool, datetime, str]:
+        return (self.strong, self.at, str(self.by or ""))
 
     def row(self) -> tuple[Any, ...]:
         inputs, outputs = (
@@ -870,7 +910,9 @@ def _told(identifier: UUID, facets: Json, at: datetime, how: str) -> Version:
 def _job_version(run: Run) -> JobVersion:
     if run.version_at is None:
         raise ValueError(f"run {run.id} has not ended")
-    return JobVersion.of(run.job, run.inputs, run.outputs, run.location, run.version_at, run.id)
+    return JobVersion.of(
+        run.job, run.inputs, run.outputs, run.location, run.version_at, run.id, strong=run.tells_edges
+    )
 
 
 def _describe(job: Job, event: Event) -> None:

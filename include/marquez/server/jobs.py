@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from include.marquez.server.openlineage import Json
 
 MILLISECOND = timedelta(milliseconds=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+WITHOUT_RUNS: Json = {"latestRun": None, "latestRuns": None}
+"""The answer to a change of a job leaves its runs out."""
 LATEST_RUNS = 10
 """A job is shown with so many of its latest runs."""
 
@@ -62,11 +65,16 @@ async def shown_runs(
     return runs
 
 
+def _millis(moment: datetime) -> int:
+    return (moment - EPOCH) // MILLISECOND
+
+
 def _shown_run(row: Any, *, job_facets: bool) -> Json:
     started, ended = row["started_at"], row["ended_at"]
     duration = None
     if started is not None and ended is not None:
-        duration = max(0, (ended - started) // MILLISECOND)
+        # Marquez takes the difference of whole milliseconds, not the whole milliseconds of the difference.
+        duration = max(0, _millis(ended) - _millis(started))
     return {
         "id": row["id"],
         "createdAt": at(row["created_at"]),
@@ -305,7 +313,7 @@ async def hide_job(connection: Connection, namespace: str, name: str) -> Json:
     """Delete a job softly and return it; a new event brings it back."""
     shown = await one_job(connection, namespace, name)
     await connection.execute("UPDATE job SET hidden = true WHERE id = $1", job_id(namespace, name))
-    return shown
+    return shown | WITHOUT_RUNS
 
 
 async def tag_job(connection: Connection, namespace: str, name: str, tag: str, *, add: bool) -> Json:
@@ -315,4 +323,4 @@ async def tag_job(connection: Connection, namespace: str, name: str, tag: str, *
         await connection.execute("INSERT INTO job_tag VALUES ($1, $2) ON CONFLICT DO NOTHING", job, tag)
     else:
         await connection.execute("DELETE FROM job_tag WHERE job_id = $1 AND tag = $2", job, tag)
-    return await one_job(connection, namespace, name)
+    return await one_job(connection, namespace, name) | WITHOUT_RUNS

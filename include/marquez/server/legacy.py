@@ -5,6 +5,7 @@ They are answered by making the events that say the same, so that there is one w
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
@@ -202,6 +203,5 @@ async def _shown(pool: Pool, run: UUID) -> Any:
 
 async def _take(pool: Pool, kind: str, event: Json, moment: datetime | None = None) -> None:
     at = instant(moment or datetime.now(UTC))
-    await take(
-        pool, [read_event({"eventTime": at, "producer": PRODUCER, "schemaURL": SCHEMA + kind, **event})]
-    )
+    told = read_event({"eventTime": at, "producer": PRODUCER, "schemaURL": SCHEMA + kind, **event})
+    await take(pool, [replace(told, listed=False)])

@@ -54,7 +54,8 @@ class Dataset:
 class Event:
     """One accepted event.
 
-    `order` sorts the events of a run or job by what happened, not by arrival: event time, then type, then digest.
+    `order` sorts the events of a run or job by what happened, not by arrival: event time, then type, then digest. An event
+    that is not `listed` was made from a request that was no event.
     """
 
     kind: Literal["R", "J", "D"]
@@ -70,6 +71,7 @@ class Event:
     inputs: tuple[Dataset, ...] = ()
     outputs: tuple[Dataset, ...] = ()
     dataset: Dataset | None = None
+    listed: bool = True
 
     @property
     def order(self) -> tuple[str, int, str]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 
-from include.marquez.server import catalog, columns, datasets, events, graph, jobs
+from include.marquez.server import catalog, columns, datasets, events, graph, jobs, runs
 from include.marquez.server.answers import ApiError, answer, coded, invalid, no_such_page
 from include.marquez.server.identity import run_uuid
 from include.marquez.server.ingest import take
@@ -117,6 +117,16 @@ async def get_column_lineage(
                 connection, nodeId or "", hops, downstream=(withDownstream or "").lower() == "true"
             )
         )
+
+
+@router.get(f"{V1}/runlineage/upstream", tags=["lineage"])
+async def get_upstream_runs(request: Request, runId: str | None = None, depth: str | None = None) -> Response:
+    """Return the runs that wrote what a run read, and so on back."""
+    if not runId:
+        raise invalid("query param runId must not be null")
+    steps = whole_number(depth, "depth", 20, lowest=None)
+    async with pool_of(request).acquire() as connection:
+        return answer(await runs.upstream(connection, uuid_param(runId), steps))
 
 
 # --- events, search, counts ---------------------------------------------------------------------------------------------

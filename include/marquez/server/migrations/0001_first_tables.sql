@@ -7,11 +7,12 @@ CREATE TABLE namespace (
     updated_at  timestamptz NOT NULL,
     owner       text NOT NULL DEFAULT 'anonymous',
     description text,
+    stated      boolean NOT NULL DEFAULT false,     -- by a client's PUT, whose clock stands; else by events
     hidden      boolean NOT NULL DEFAULT false
 );
 
-INSERT INTO namespace (name, created_at, updated_at, description)
-VALUES ('default', now(), now(),
+INSERT INTO namespace (name, created_at, updated_at, stated, description)
+VALUES ('default', now(), now(), true,
         'The default global namespace for dataset, job, and run metadata not belonging to a user-specified namespace.');
 
 -- What a client said with PUT; sources that only events name are read off the datasets.
@@ -36,7 +37,7 @@ INSERT INTO tag VALUES
 -- Every accepted event once; digest of its canonical JSON is its identity.
 CREATE TABLE event (
     digest        bytea PRIMARY KEY,
-    kind          "char" NOT NULL,          -- R run, J job, D dataset
+    kind          "char" NOT NULL,          -- R run, J job, D dataset, L made from a request that is no event
     event_time    timestamptz NOT NULL,
     event_type    text,
     run_id        uuid,
@@ -66,6 +67,7 @@ CREATE TABLE job (
     current_version uuid,
     version_at      timestamptz,            -- event time of what made the current version
     version_by      uuid,                   -- the run that made it; null: an event without a run
+    version_strong  boolean,                -- whether that run knew the edges
     latest_run      uuid,
     latest_state    text,
     hidden          boolean NOT NULL DEFAULT false
