@@ -33,7 +33,7 @@ def reports() -> None:
     """Wire: choose leads, gather and render each, then the dossier."""
     opened = OpenJobOperator(task_id="open_job", model=ReportsParams).as_setup()
     closed = CloseJobOperator(task_id="close_job").as_teardown(setups=opened, on_failure_fail_dagrun=True)
-    chosen = StageOperator(task_id="choose_leads", stage=declared.CHOOSE_LEADS)
+    chosen = StageOperator(task_id="choose_leads", stage=declared.CHOOSE_LEADS, returns="leads")
 
     @task_group
     def audit(lead: str) -> None:
@@ -41,7 +41,7 @@ def reports() -> None:
         gathered = StageOperator(task_id="gather", stage=declared.GATHER, key=lead)
         gathered >> StageOperator(task_id="render", stage=declared.RENDER, key=lead)
 
-    audits = audit.expand(lead=chosen.output["leads"])
+    audits = audit.expand(lead=chosen.output)
     dossier_inputs = StageOperator(task_id="dossier_gather", stage=declared.DOSSIER_GATHER)
     dossier = StageOperator(task_id="dossier_render", stage=declared.DOSSIER_RENDER)
     opened >> chosen >> audits >> dossier_inputs >> dossier >> closed

@@ -48,10 +48,12 @@ def video() -> None:
     @task_group
     def content_generation() -> None:
         """Write, speak, and render one scene per mapped task."""
-        script = StageOperator(task_id="write_script", stage=declared.WRITE_SCRIPT, only_when_triggered=True)
+        script = StageOperator(
+            task_id="write_script", stage=declared.WRITE_SCRIPT, returns="scenes", only_when_triggered=True
+        )
         spoken = StageOperator(task_id="speak", stage=declared.SPEAK)
         scenes = StageOperator.partial(task_id="render_scene", stage=declared.RENDER_SCENE).expand(
-            key=script.output["scenes"]
+            key=script.output
         )
         script >> spoken >> scenes
 

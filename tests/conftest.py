@@ -18,6 +18,14 @@ import pytest
 from psycopg import sql
 from psycopg.rows import dict_row
 
+# Airflow reads these when it is first imported, which a test module may do: its home is a folder of this session.
+ROOT = Path(__file__).resolve().parents[1]
+os.environ["THROUGHLINE_ROOT"] = str(ROOT)
+os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="throughline-airflow-")
+os.environ["AIRFLOW_CONFIG"] = str(ROOT / "airflow.cfg")
+os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"sqlite:///{os.environ['AIRFLOW_HOME']}/unused.db"
+os.environ["AIRFLOW__OPENLINEAGE__DISABLED"] = "True"
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -118,7 +126,6 @@ def ledger(
 
 
 ENDED = {"success", "failed"}
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass
@@ -134,8 +141,30 @@ class RunningStack:
     api: Any
     fault_file: Path
     fault_marker: Path
+    supervisor: Any
     user: str = "admin"
-    reviews: dict[str, str] = field(default_factory=dict)
+    seen_videos: list[str] = field(default_factory=list)
+
+    def clear(self, dag_id: str, run_id: str) -> None:
+        """Clear a run and wait until Airflow no longer calls it ended."""
+        self.api.clear(dag_id, run_id)
+        deadline = time.monotonic() + 60
+        while self.api.dag_run(dag_id, run_id)["state"] in ENDED:
+            assert time.monotonic() < deadline, f"{dag_id} {run_id} was not cleared"
+            time.sleep(0.1)
+
+    def program_fault(self, fault: str) -> None:
+        """Kill the next process that reaches a fault point, once."""
+        self.fault_marker.unlink(missing_ok=True)
+        self.fault_file.write_text(fault)
+
+    def fault_fired(self) -> bool:
+        self.fault_file.unlink()
+        return self.fault_marker.exists()
+
+    def sample_trends(self) -> str:
+        """The bundled trends sample, as CSV text."""
+        return (ROOT / "include" / "medallion" / "samples" / "trends_sample.csv").read_text()
 
     def trigger(self, dag_id: str, conf: dict[str, Any], run_id: str | None = None) -> str:
         run_id = run_id or f"test__{uuid4()}"
@@ -222,6 +251,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """Boot everything in a state folder of its own; stop it at the end of the session."""
     from include.settings import settings
     from include.stack import airflow_api, credentials, lifecycle, parts
+    from include.stack.supervisor import Supervisor
 
     folder = tmp_path_factory.mktemp("stack")
     sources, plan, marker = folder / "sources", folder / "fault", folder / "fired"
@@ -238,7 +268,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
         "THROUGHLINE_FAULT": f"@{plan}",
         "THROUGHLINE_FAULT_MARKER": str(marker),
     }
-    environment.pop("MARQUEZ_URL", None)
+    for name in ("MARQUEZ_URL", *(key for key in environment if key.startswith("AIRFLOW__"))):
+        environment.pop(name, None)
     started = lifecycle.up(state_dir, environment, lambda line: print(f"stack: {line}"))
     assert started.broken == ()
     secrets = credentials.read(state_dir)
@@ -258,6 +289,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
                 api=api,
                 fault_file=plan,
                 fault_marker=marker,
+                supervisor=Supervisor(started.stack),
             )
     finally:
         os.environ.clear()

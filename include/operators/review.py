@@ -38,9 +38,9 @@ log = structlog.get_logger("throughline.review")
 
 SUBJECT = "Approve the video of job {{ ti.xcom_pull(task_ids='open_job') }}?"
 BODY = """\
-**{{ (ti.xcom_pull(task_ids='content_generation.write_script') or {}).get('title', '') }}**
+**{{ (ti.xcom_pull(task_ids='content_generation.write_script', key='result') or {}).get('title', '') }}**
 
-* video: `{{ (ti.xcom_pull(task_ids='composition') or {}).get('video', '') }}`
+* video: `{{ (ti.xcom_pull(task_ids='composition', key='result') or {}).get('video', '') }}`
 * watch it with its quality report and its line: [the job's page](/lineage/jobs/{{ ti.xcom_pull(task_ids='open_job') }})
 """
 
@@ -55,13 +55,10 @@ class ReviewOperator(StageOperator, ApprovalOperator):
     template_fields: tuple[str, ...] = (*StageOperator.template_fields, "subject", "body")
 
     def __init__(self, *, material: Stage, stage: Stage, **kwargs: Any) -> None:
-        super().__init__(
-            stage=stage,
-            subject=SUBJECT,
-            body=BODY,
-            params={"reason": Param("", type=["null", "string"], description="Why; kept with the decision.")},
-            **kwargs,
-        )
+        # Marked as the task's own: the human-in-the-loop operator keeps a DAG's params out of its form.
+        reason = Param("", type=["null", "string"], description="Why; kept with the decision.", source="task")
+        kwargs["params"] = {**(kwargs.get("params") or {}), "reason": reason}
+        super().__init__(stage=stage, subject=SUBJECT, body=BODY, **kwargs)
         self.material = material
 
     def execute(self, context: Context) -> Any:

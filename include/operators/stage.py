@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 class StageOperator(BaseOperator):
     """Run one stage for the job of this run.
 
-    `only_when_triggered` ends a scheduled run before this task. `key` tells apart what one stage makes several of: a scene number, a lead, a partition. The lineage methods are
+    `only_when_triggered` ends a scheduled run before this task. `key` tells apart what one stage makes several of: a scene number, a lead, a partition. `returns` names the list of
+    the result that later tasks are mapped over (Airflow maps over return values only). The lineage methods are
     lazy and free of side effects; they read `declared` and the facts that the unit of work handed over.
     """
 
@@ -36,6 +37,7 @@ class StageOperator(BaseOperator):
         *,
         stage: Stage,
         key: Any = "",
+        returns: str | None = None,
         only_when_triggered: bool = False,
         job_id: str = "{{ ti.xcom_pull(task_ids='open_job') or '' }}",
         stage_params: Any = "{{ ti.xcom_pull(task_ids='open_job', key='params') or params }}",
@@ -44,17 +46,20 @@ class StageOperator(BaseOperator):
         super().__init__(**kwargs)
         self.stage = stage
         self.key = key
+        self.returns = returns
         self.only_when_triggered = only_when_triggered
         self.job_id = job_id
         self.stage_params = stage_params
         self.facts: dict[str, Any] = {}
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Return the stage's small result; skip in a scheduled run what only a person asks for."""
+    def execute(self, context: Context) -> Any:
+        """Return the stage's small result, or the one field of it that others are mapped over; skip in a scheduled run what only a person asks for."""
         dag_run: Any = context["dag_run"]
         if self.only_when_triggered and is_scheduled(dag_run):
             raise AirflowSkipException("scheduled runs end here; trigger the DAG to go on")
-        return self.run(context, self.stage, self.key)
+        result = self.run(context, self.stage, self.key)
+        context["ti"].xcom_push(key="result", value=result)
+        return result[self.returns] if self.returns else result
 
     def run(
         self, context: Context, stage: Stage, key: str, extra: Mapping[str, Any] | None = None

@@ -81,6 +81,29 @@ class Api:
         found: list[dict[str, Any]] = self._ask("GET", path)["task_instances"]
         return found
 
+    def clear(self, dag_id: str, run_id: str) -> None:
+        """Clear every task of a run, so that it runs again."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/clear"
+        self._ask("POST", path, json={"dry_run": False, "only_failed": False})
+
+    def create_backfill(self, dag_id: str, start: str, end: str, conf: dict[str, Any]) -> dict[str, Any]:
+        """Start a backfill over the schedule's dates from `start` to `end` (ISO 8601, both included)."""
+        body = {
+            "dag_id": dag_id,
+            "from_date": start,
+            "to_date": end,
+            "dag_run_conf": conf,
+            "max_active_runs": 2,
+            "reprocess_behavior": "none",
+        }
+        found: dict[str, Any] = self._ask("POST", "/api/v2/backfills", json=body)
+        return found
+
+    def backfill(self, backfill_id: int) -> dict[str, Any]:
+        """Return one backfill."""
+        found: dict[str, Any] = self._ask("GET", f"/api/v2/backfills/{backfill_id}")
+        return found
+
     def open_reviews(self) -> list[dict[str, Any]]:
         """Return the reviews that wait for a person, newest last."""
         path = "/api/v2/dags/~/dagRuns/~/hitlDetails?response_received=false&limit=100"

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import time
 from typing import Any
 
 import pytest
 
 pytestmark = pytest.mark.stack
+
+
+def as_csv(rows: list[list[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue()
 
 
 def wait_for_backfill(stack: Any, backfill_id: int, minutes: float = 8) -> None:
@@ -19,11 +27,15 @@ def wait_for_backfill(stack: Any, backfill_id: int, minutes: float = 8) -> None:
 
 
 def test_three_dates_give_three_partitions_and_a_missing_date_is_skipped(stack: Any) -> None:
-    lines = stack.sample_trends_rows()
+    rows = list(csv.reader(io.StringIO(stack.sample_trends())))
     days = ["2019-03-01", "2019-03-02", "2019-03-04"]
     for number, day in enumerate(days):
-        (stack.sources / "trends" / f"{day}.csv").write_text(stack.as_csv(lines[: len(lines) - 3 * number]))
-    started = stack.api.create_backfill("medallion", "2019-03-01T00:00:00Z", "2019-03-04T00:00:00Z", {"tables": ["trends"]})
+        (stack.sources / "trends" / f"{day}.csv").write_text(
+            as_csv(rows[: len(rows) - 3 * number]), newline=""
+        )
+    started = stack.api.create_backfill(
+        "medallion", "2019-03-01T00:00:00Z", "2019-03-04T00:00:00Z", {"tables": ["trends"]}
+    )
     wait_for_backfill(stack, started["id"])
     versions = stack.query(
         "SELECT partition, a.sha256 FROM table_version v JOIN artifact a USING (artifact_id)"

@@ -96,7 +96,11 @@ def test_what_a_marquez_refuses_is_refused_and_nothing_stored(stack: Any) -> Non
         "eventTime": "2026-11-01T00:00:00Z",
         "producer": "https://throughline.example",
         "run": {"runId": str(uuid4())},
-        "job": {"namespace": "refused", "name": "x", "facets": {"documentation": {"description": "no producer"}}},
+        "job": {
+            "namespace": "refused",
+            "name": "x",
+            "facets": {"documentation": {"description": "no producer"}},
+        },
     }
     answer = httpx.post(f"{stack.marquez_url}/api/v1/lineage", json=event)
     assert answer.status_code == 422

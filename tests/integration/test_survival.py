@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from include.marquez.client import connect
 
 from include.ledger.session import transaction
-from include.marquez.client import connect
 from include.proof.differences import compare
 from include.proof.verify import traced, verify
 
@@ -29,7 +29,9 @@ def test_a_server_that_is_away_for_a_whole_run_misses_nothing(stack: Any, campai
         run_id, state = stack.run("medallion", {"tables": ["leads"], "fresh": True})
         assert state == "success"
         job_id = stack.job_of("medallion", run_id)
-        waiting = stack.query("SELECT count(*) AS n FROM event WHERE job_id = %s AND delivered_at IS NULL", job_id)
+        waiting = stack.query(
+            "SELECT count(*) AS n FROM event WHERE job_id = %s AND delivered_at IS NULL", job_id
+        )
         assert waiting[0]["n"] > 10
     finally:
         stack.supervisor.start("lineage-server")
@@ -93,7 +95,8 @@ def test_a_rejected_review_ends_the_run_properly(stack: Any, campaign: Any) -> N
     job_id = stack.job_of("video", run_id)
     assert stack.query("SELECT status FROM job WHERE job_id = %s", job_id) == [{"status": "rejected"}]
     decisions = stack.query(
-        "SELECT decision, reviewer, reason, unattended, video_sha256 FROM review_decision WHERE job_id = %s", job_id
+        "SELECT decision, reviewer, reason, unattended, video_sha256 FROM review_decision WHERE job_id = %s",
+        job_id,
     )
     assert decisions == [
         {
@@ -113,7 +116,9 @@ def test_a_cleared_campaign_makes_nothing_twice(stack: Any, campaign: Any) -> No
     assert stack.wait("campaign", campaign.run_id, review="Approve") == "success"
     after = current(stack, campaign.job_id)
     assert {key for key in before if after.get(key) != before[key]} <= {
-        ("decision", ""), ("dossier", ""), ("dossier_inputs", "")
+        ("decision", ""),
+        ("dossier", ""),
+        ("dossier_inputs", ""),
     }, "only what tells of the second run may differ"
     assert stack.query("SELECT dag_id, run_id FROM job_run WHERE job_id = %s", campaign.job_id) == runs
     with transaction() as session:
@@ -131,6 +136,7 @@ def test_a_second_campaign_reuses_what_is_the_same(stack: Any, campaign: Any) ->
         assert mine
         assert mine == {key: value for key, value in first.items() if key[0] == kind}
     reused = stack.query(
-        "SELECT count(*) AS n FROM artifact WHERE job_id = %s AND kind = 'video' AND reused_from IS NOT NULL", job_id
+        "SELECT count(*) AS n FROM artifact WHERE job_id = %s AND kind = 'video' AND reused_from IS NOT NULL",
+        job_id,
     )
     assert reused == [{"n": 1}]

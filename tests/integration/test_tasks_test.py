@@ -25,14 +25,20 @@ def counts(stack: Any) -> dict[str, int]:
     return {
         "artifact": stack.query(f"SELECT count(*) AS n FROM artifact WHERE {own}")[0]["n"],
         "stage_run": stack.query(f"SELECT count(*) AS n FROM stage_run WHERE {own}")[0]["n"],
-        "event": stack.query("SELECT count(*) AS n FROM event WHERE body::text LIKE '%%__airflow_temporary_run_%%'")[0]["n"],
+        "event": stack.query(
+            "SELECT count(*) AS n FROM event WHERE body::text LIKE '%%__airflow_temporary_run_%%'"
+        )[0]["n"],
         "table_version": stack.query("SELECT count(*) AS n FROM table_version")[0]["n"],
         "stage_claim": stack.query("SELECT count(*) AS n FROM stage_claim")[0]["n"],
     }
 
 
 def test_every_task_can_be_rehearsed_and_leaves_other_work_alone(stack: Any, campaign: Any) -> None:
-    mapped = {("video", "content_generation.render_scene"), ("reports", "audit.gather"), ("reports", "audit.render")}
+    mapped = {
+        ("video", "content_generation.render_scene"),
+        ("reports", "audit.gather"),
+        ("reports", "audit.render"),
+    }
     before = counts(stack)
     broken = []
     for dag_id, task_id in tasks():
