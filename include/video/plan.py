@@ -405,11 +405,17 @@ def _hashtag_problems(plan: Plan) -> Iterable[str]:
 def _evidence_problems(plan: Plan) -> Iterable[str]:
     for sentence in plan.narration:
         yield from _unproven(plan, f"sentence {sentence.id!r}", sentence.text, sentence.evidence)
-    every = list(plan.evidence)
-    yield from _unproven(plan, "the title", plan.title, every)
+    texts = [("the title", plan.title)] + [
+        (f"overlay {place} of scene {scene.number}", overlay.text)
+        for scene in plan.scenes
+        for place, overlay in enumerate(scene.overlays, start=1)
+    ]
+    if any(character.isdecimal() for _, text in texts for character in text) or any(
+        _bare_scales(text) for _, text in texts
+    ):
+        for where, text in texts:
+            yield from _unproven(plan, where, text, plan.evidence)
     for scene in plan.scenes:
-        for place, overlay in enumerate(scene.overlays, start=1):
-            yield from _unproven(plan, f"overlay {place} of scene {scene.number}", overlay.text, every)
         yield from _drawn_problems(plan, scene)
 
 

@@ -51,7 +51,7 @@ def capture(
     url = f"{base_url.rstrip('/')}{PATH}?tags=front_page&hitsPerPage={STORIES}"
     retrying = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(attempts),
-        wait=tenacity.wait_exponential_jitter(initial=backoff_s, max=20 * backoff_s, jitter=backoff_s),
+        wait=tenacity.wait_exponential_jitter(multiplier=backoff_s, max=20 * backoff_s, jitter=backoff_s),
         retry=tenacity.retry_if_exception_type(ProviderUnavailable),
         reraise=True,
     )

@@ -138,26 +138,36 @@ def spoken_hour(hour: int) -> str:
 def speakable(text: str, *, words: int) -> str | None:
     """Return the part of a name that an English voice can say, None when there is none that short.
 
-    What stands in brackets, after a bar or a dash, hashtags and pictures go; shouted words are set normally.
+    What stands in brackets or after a bar, hashtags and pictures go; what stands after a dash stays if there is room;
+    shouted words are set normally.
 
-    >>> speakable("PAPER Boats (Official Video) | Lumen", words=5)
-    'Paper Boats'
+    >>> speakable("PAPER Boats (Official Video) | Lumen", words=5), speakable("Lumen - Paper Boats", words=5)
+    ('Paper Boats', 'Lumen, Paper Boats')
     >>> speakable("東京の夜を一分で歩く", words=5) is None
     True
     """
     plain = re.sub(r"[(\[【][^)\]】]*[)\]】]", " ", text)
-    plain = re.split(r"\s[|\-–—•/]+\s|\|", plain)[0]
-    plain = re.sub(r"#\w+", " ", plain)
+    plain = re.sub(r"#\w+", " ", re.split(r"\s[|•/]+\s|\|", plain)[0])
     plain = plain.replace("’", "'").replace("“", "").replace("”", "").replace('"', "")
+    halves = [half for half in re.split(r"\s[-–—]\s", plain) if half.strip()]
+    for name in (
+        _sayable(", ".join(half.strip() for half in halves[:2])),
+        _sayable(halves[0] if halves else ""),
+    ):
+        if name is not None and len(name.split()) <= words and len(name) <= 60:
+            return name
+    return None
+
+
+def _sayable(text: str) -> str | None:
     # letters with marks are said as their base letter; other writing systems cannot be said
-    plain = "".join(c for c in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(c))
+    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     letters = [c for c in plain if c.isalpha()]
     if len(letters) < 3 or any(not c.isascii() for c in letters):
         return None
     plain = "".join(c if c.isascii() and (c.isalnum() or c in " '&,.:-?!") else " " for c in plain)
     tokens = [_set_normally(token) for token in plain.split() if any(c.isalnum() for c in token)]
-    name = " ".join(tokens).strip(" ,.:;-?!&'")
-    return name if name and len(name.split()) <= words and len(name) <= 60 else None
+    return " ".join(tokens).strip(" ,.:;-?!&'") or None
 
 
 def _set_normally(token: str) -> str:
@@ -300,7 +310,7 @@ def _subject(name: str, one: ScoredTrend, evidence: dict[str, Evidence]) -> Subj
         scored=one,
         name=spoken,
         name_evidence=fields[spoken_by] if spoken_by else None,
-        label=_clip(title or channel or trend.title, 28),
+        label=_clip(title or (channel if spoken_by == "channel" else None) or trend.title, 28),
         unit={"views": "views", "likes": "points" if trend.platform == "hacker_news" else "likes"}[
             parts.reach_field
         ],

@@ -14,7 +14,7 @@ import string
 import time
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -40,10 +40,12 @@ from include.video.writers.pacing import WORDS_PER_S, spoken_s
 from include.video.writers.writer import Brief, Call, Written
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+    from include.video.plan import StepName
 
 VERSION = "1"
-ATTEMPTS = 400
+ATTEMPTS = 200
 MARGIN_S = 0.2
 """Silence that a scene keeps beside its sentence."""
 
@@ -59,7 +61,21 @@ MUSIC: dict[Mood, tuple[tuple[int, int], tuple[str, ...]]] = {
     "driving": ((124, 140), ("dorian", "minor")),
     "serious": ((80, 96), ("minor", "dorian")),
 }
+REMARKS = (
+    ("What rises fast can also fall fast.", ("Up fast", "Gone fast?")),
+    ("The order can change within a day.", ("Today's order", "is not tomorrow's")),
+    ("A trend is a moment, not a verdict.", ("A moment,", "not a verdict")),
+    ("Figures say how much, not why.", ("How much,", "not why")),
+    ("Look at the source before you share it.", ("Look first,", "share later")),
+    ("Your own list may look different.", ("Your list", "may differ")),
+    ("A count is only as good as its source.", ("Counted", "at the source")),
+    ("Nobody knows what comes next.", ("What", "comes next?")),
+)
+"""What can be said without evidence; it fills up when there is little evidence."""
 HASHTAGS_OF_LAST_RESORT = ("#trending", "#trends", "#shorts", "#today", "#charts", "#numbers", "#watch")
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -109,11 +125,37 @@ class GrammarWriter:
     def write(self, brief: Brief) -> Written:
         """Return a script; see `Writer`."""
         record = _Record()
-        claims = record.take("theme_interpretation", brief.params.of_script(), lambda: gather(brief))
-        beats = record.take("trend_alignment", claims, lambda: list(_beats(brief, claims)))
-        draft = record.take("scene_construction", beats, lambda: _compose(brief, claims, beats))
-        sentences = record.take("narration", [beat.kind for beat, _, _ in draft], lambda: _narration(draft))
-        plan = record.take("overlay_design", sentences, lambda: _finish(brief, claims, draft, sentences))
+        claims = record.take(
+            "theme_interpretation",
+            brief.params.of_script(),
+            lambda: gather(brief),
+            lambda made: [made.theme, made.keywords, [subject.scored.trend_id for subject in made.subjects]],
+        )
+        evidence = {name: one.model_dump(mode="json") for name, one in claims.evidence.items()}
+        beats = record.take(
+            "trend_alignment",
+            [claims.theme, evidence],
+            lambda: list(_beats(brief, claims)),
+            lambda made: [[beat.kind, beat.heading, beat.templates] for beat in made],
+        )
+        draft = record.take(
+            "scene_construction",
+            [[beat.kind, beat.templates] for beat in beats],
+            lambda: _compose(brief, claims, beats),
+            lambda made: [[beat.kind, beat.visual.model_dump(mode="json")] for beat, _, _ in made],
+        )
+        sentences = record.take(
+            "narration",
+            [[beat.kind, evidence] for beat, _, evidence in draft],
+            lambda: _narration(draft),
+            lambda made: [sentence.model_dump(mode="json") for sentence in made],
+        )
+        plan = record.take(
+            "overlay_design",
+            [[beat.heading, sentence.text] for (beat, _, _), sentence in zip(draft, sentences, strict=True)],
+            lambda: _finish(brief, claims, draft, sentences),
+            lambda made: made.model_dump(mode="json"),
+        )
         return Written(Script(plan=plan, steps=record.steps), tuple(record.calls))
 
 
@@ -124,9 +166,11 @@ class _Record:
         self.steps: list[Step] = []
         self.calls: list[Call] = []
 
-    def take(self, name: Any, given: Any, do: Any) -> Any:
+    def take(self, name: StepName, given: Any, do: Callable[[], T], seen: Callable[[T], Any]) -> T:
+        """Do one step and record it; `given` and what `seen` makes of the result are plain JSON values."""
         started = time.monotonic()
         made = do()
+        took_s = time.monotonic() - started
         prompt = _digest(["grammar", VERSION, name, given])
         zero = Decimal(0)
         self.steps.append(
@@ -140,27 +184,12 @@ class _Record:
                 cost_usd=zero,
             )
         )
-        self.calls.append(
-            Call(name, 1, "grammar", None, prompt, _digest(made), 0, 0, zero, time.monotonic() - started)
-        )
+        self.calls.append(Call(name, 1, "grammar", None, prompt, _digest(seen(made)), 0, 0, zero, took_s))
         return made
 
 
 def _digest(value: Any) -> str:
-    return hashlib.sha256(canonical_json(_plain(value))).hexdigest()
-
-
-def _plain(value: Any) -> Any:
-    """Return dataclasses and models as plain JSON values."""
-    if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json")
-    if hasattr(value, "__dataclass_fields__"):
-        return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
-    if isinstance(value, dict):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value
+    return hashlib.sha256(canonical_json(value)).hexdigest()
 
 
 # -- what there is to tell -----------------------------------------------------------------------------------------
@@ -296,6 +325,7 @@ def _subject_beats(claims: Claims, subject: Subject, show: Any) -> Iterator[Beat
                     "Also on the list: {name}.",
                     "Keep an eye on {name}.",
                     "And there is {name}.",
+                    *(() if subject.name else ("And this is on the list, too.",)),
                 )
             ),
             show(
@@ -319,6 +349,7 @@ def _subject_beats(claims: Claims, subject: Subject, show: Any) -> Iterator[Beat
                     "{name} holds {reach} {unit}.",
                     "Compare {name}: {reach} {unit}.",
                     "Beside it, {reach} {unit} for {name}.",
+                    *(() if subject.name else ("Another one here has {reach} {unit}.",)),
                 ),
                 show(
                     "bars",
@@ -339,6 +370,7 @@ def _subject_beats(claims: Claims, subject: Subject, show: Any) -> Iterator[Beat
                     "{name} runs at {pace} {unit} an hour.",
                     "For {name}, an hour means {pace} {unit}.",
                     "Speed matters: {name} does {pace} an hour.",
+                    *(() if subject.name else ("Another one averages {pace} {unit} an hour.",)),
                 ),
                 show(
                     "bars",
@@ -372,6 +404,7 @@ def _subject_beats(claims: Claims, subject: Subject, show: Any) -> Iterator[Beat
                 "{comments} comments stand under {name}.",
                 "People wrote {comments} comments under {name}.",
                 "{name} drew {comments} comments.",
+                *(() if subject.name else ("One of them drew {comments} comments.",)),
             ),
             show("big_number", **_datum(claims, subject.fields["comments"], f"comments: {subject.label}")),
             "The talk below",
@@ -524,18 +557,8 @@ def _report_beats(claims: Claims, show: Any) -> Iterator[Beat]:
         None,
         slots,
     )
-    yield Beat(
-        "remark",
-        (
-            "The order can change within a day.",
-            "What rises fast can also fall fast.",
-            "A trend is a moment, not a verdict.",
-        ),
-        show("kinetic", lines=["Up fast", "Gone fast?"]),
-        "Keep in mind",
-        None,
-        slots,
-    )
+    for sentence, lines in REMARKS:
+        yield Beat("remark", (sentence,), show("kinetic", lines=list(lines)), "Keep in mind", None, slots)
 
 
 def _closings(claims: Claims, show: Any) -> Iterator[Beat]:
@@ -614,7 +637,7 @@ def _compose(brief: Brief, claims: Claims, beats: list[Beat]) -> Draft:
             params.seed, *(one.trend_id for one in brief.trends.trends[:8]), params.theme, attempt
         )
         count = _scene_count(choose, params.target_s)
-        draft = _draw(choose, hooks, middles, closings, count)
+        draft = _draw(choose, hooks, middles, closings, count, relaxed=attempt >= ATTEMPTS // 2)
         if draft is None:
             continue
         spoken = sum(max(bounds.shortest_s, spoken_s(text) + MARGIN_S) for _, text, _ in draft)
@@ -639,29 +662,37 @@ def _scene_count(choose: Chooser, target_s: float) -> int:
     return int(choose.pick(around or [usual], "scenes"))
 
 
-def _draw(choose: Chooser, hooks: Draft, middles: Draft, closings: Draft, count: int) -> Draft | None:
+def _draw(
+    choose: Chooser, hooks: Draft, middles: Draft, closings: Draft, count: int, *, relaxed: bool
+) -> Draft | None:
+    """Return one draft of `count` scenes, None when the options do not give so many.
+
+    No fact is told twice and no kind of beat comes often, unless `relaxed`; remarks only fill up.
+    """
     draft = [choose.pick(hooks, "hook")]
     used_facts = {fact for fact in draft[0][2] if not _is_name(fact)}
-    used_kinds: list[str] = []
-    for option in choose.shuffled(middles, "middles"):
-        beat, _, evidence = option
-        facts = {fact for fact in evidence if not _is_name(fact)}
-        if facts & used_facts or used_kinds.count(beat.kind) >= 1 + count // 8:
-            continue
-        if any(other.subject is beat.subject and other.kind == beat.kind for other, _, _ in draft):
-            continue
-        if beat.kind == "title" and any(
-            set(evidence) & set(said) for other, _, said in draft if other.kind == "title"
-        ):
-            continue
-        draft.append(option)
-        used_facts |= facts
-        used_kinds.append(beat.kind)
+    used_texts, kinds = {draft[0][1]}, list[str]()
+    options = choose.shuffled(middles, "middles")
+    options.sort(key=lambda option: option[0].kind == "remark")
+    for option in options:
         if len(draft) == count - 1:
             break
+        beat, text, evidence = option
+        facts = {fact for fact in evidence if not _is_name(fact)}
+        told_before = bool(facts & used_facts) and not relaxed
+        too_often = kinds.count(beat.kind) > count // 8 and not relaxed
+        named_before = beat.kind == "title" and any(
+            other.kind == "title" and other.subject is beat.subject for other, _, _ in draft
+        )
+        if text in used_texts or told_before or too_often or named_before:
+            continue
+        draft.append(option)
+        used_texts.add(text)
+        used_facts |= facts
+        kinds.append(beat.kind)
     if len(draft) < count - 1:
         return None
-    # what is said of the list as a whole comes last, what is said of the leader first
+    # what is said of the leader comes first, what is said of the list as a whole last
     hook, rest = draft[0], draft[1:]
     rest.sort(key=lambda one: (one[0].subject is None, one[0].subject.id if one[0].subject else ""))
     return [hook, *rest, choose.pick(closings, "closing")]
