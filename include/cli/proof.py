@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
+from uuid import UUID
 
 import typer
-
-if TYPE_CHECKING:
-    from uuid import UUID
 
 BROKEN = 1
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

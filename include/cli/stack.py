@@ -38,7 +38,7 @@ def up(as_json: AsJson = False) -> None:
             spinner.update(step)
             console.print(f"[dim]{time.monotonic() - begun:6.1f} s[/dim]  {step}", soft_wrap=True)
 
-        started = lifecycle.up(settings().state_dir.resolve(), os.environ, say)
+        started = lifecycle.up(settings().state_dir, os.environ, say)
     password = credentials.read(started.stack.state_dir).airflow_admin_password
     if as_json:
         typer.echo(json.dumps(_addresses(started, password)))
@@ -88,11 +88,23 @@ def tunnel(stack: Stack) -> str:
     return f"ssh {forwards} {os.environ.get('USER') or 'you'}@{os.uname().nodename}"
 
 
-def down() -> None:
-    """Stop every process of the stack and wait until none is left; nothing is deleted."""
+def down(
+    delete: Annotated[
+        bool, typer.Option("--delete", help="Also delete databases, artifacts, logs and secrets.")
+    ] = False,
+) -> None:
+    """Stop every process of the stack and wait until none is left; nothing is deleted unless asked."""
     from include.stack import lifecycle
 
-    ran = lifecycle.down(settings().state_dir.resolve(), lambda step: typer.echo(step, err=True))
+    def say(step: str) -> None:
+        typer.echo(step, err=True)
+
+    if delete:
+        for path in lifecycle.delete(settings().state_dir, say):
+            typer.echo(f"not the stack's, left there: {path}")
+        typer.echo("The stack is down, its state deleted.")
+        return
+    ran = lifecycle.down(settings().state_dir, say)
     typer.echo("The stack is down." if ran else "The stack was not running.")
 
 

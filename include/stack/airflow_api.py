@@ -13,17 +13,18 @@ if TYPE_CHECKING:
     from include.stack.credentials import Secrets
     from include.stack.state import Stack
 
+UNREACHABLE = "unreachable"
 COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 
 
 def health(url: str) -> dict[str, str]:
-    """Return what Airflow says of its own components; all 'unreachable' while the API server is away."""
+    """Return what Airflow says of its own components; all UNREACHABLE while the API server is away."""
     try:
         answer = httpx.get(f"{url}/api/v2/monitor/health", timeout=5.0)
         answer.raise_for_status()
         said = answer.json()
     except (httpx.HTTPError, ValueError):
-        return dict.fromkeys(COMPONENTS, "unreachable")
+        return dict.fromkeys(COMPONENTS, UNREACHABLE)
     return {name: str((said.get(name) or {}).get("status") or "not started") for name in COMPONENTS}
 
 

@@ -51,3 +51,17 @@ def ensure(superuser_dsn: str, secrets: Secrets) -> None:
                 connection.execute(
                     sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(name, sql.Identifier(guest))
                 )
+
+
+def version(superuser_dsn: str) -> str | None:
+    """Return which migrations this server's databases have seen; it is kept with the data, as a comment."""
+    question = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = 'throughline'"
+    with psycopg.connect(superuser_dsn, autocommit=True) as connection:
+        row = connection.execute(question).fetchone()
+    return str(row[0]) if row and row[0] else None
+
+
+def set_version(superuser_dsn: str, value: str) -> None:
+    """Remember which migrations have been applied."""
+    with psycopg.connect(superuser_dsn, autocommit=True) as connection:
+        connection.execute(sql.SQL("COMMENT ON DATABASE throughline IS {}").format(sql.Literal(value)))

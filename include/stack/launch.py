@@ -44,11 +44,19 @@ def cluster(stack: state.Stack, secrets: credentials.Secrets) -> postgres.Cluste
 
 def environment(stack: state.Stack, secrets: credentials.Secrets, part: parts.Part) -> dict[str, str]:
     """Return the part's environment: what it inherits, its own variables, and the stack's mark."""
-    inherited = {name: value for name, value in os.environ.items() if part.inherits or name in PLAIN}
+    groups = parts.variables(stack, secrets)
+    ours = {
+        name for group in groups.values() for name in group
+    }  # also those of other parts, from a shell's `env`
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if (part.inherits and name not in ours) or name in PLAIN
+    }
     bin_folder = str(Path(sys.executable).parent)
     return (
         inherited
-        | parts.gathered(parts.variables(stack, secrets), part.variables)
+        | parts.gathered(groups, part.variables)
         | {
             "PATH": f"{bin_folder}{os.pathsep}{inherited.get('PATH', os.defpath)}",
             "TZ": "UTC",

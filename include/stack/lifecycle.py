@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
-import os
+import shutil
 import subprocess
 import time
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import httpx
@@ -29,6 +31,11 @@ if TYPE_CHECKING:
 HEALTHY_S = 240.0
 DAGS_S = 60.0
 STABLE_S = 2.0
+# What a stack makes in its state folder; the id of the stack, which leads to its databases, goes last.
+OWN = (
+    *("airflow", "artifacts", "catalog", "lake", "lineage", "logs", "postgres", "run"),
+    *("supervisor.conf", "supervisor.pid", "supervisor.sock", "secrets.json", "lock", "stack.json"),
+)
 MOST_STARTS = 4  # of one part while the stack comes up; then it is said to keep dying
 
 
@@ -63,20 +70,28 @@ def up(state_dir: Path, environment: Mapping[str, str], say: Callable[[str], Non
     naming the part that does not come up and its log.
     """
     begun = time.monotonic()
+    state_dir = state_dir.resolve()
     with state.one_at_a_time(state_dir):
         known = state.load(state_dir)
-        if known is not None and Supervisor(known).answers() and not unhealthy(known):
-            return Started(known, already=True, seconds=time.monotonic() - begun)
+        if known is not None and Supervisor(known).answers():
+            wish = environment.get("MARQUEZ_URL", "").rstrip("/")
+            if wish and wish != known.lineage_url:
+                say(f"the running stack keeps its lineage server {known.lineage_url}; down and up changes it")
+            if not unhealthy(known):
+                return Started(known, already=True, seconds=time.monotonic() - begun)
         stack = _supervised(state_dir, environment, say)
         secrets = credentials.read(state_dir)
         boss = Supervisor(stack)
         say("PostgreSQL")
         boss.start(parts.POSTGRES)
-        launch.cluster(stack, secrets).wait_ready()
-        databases.ensure(launch.cluster(stack, secrets).dsn, secrets)
-        for words, groups in parts.MIGRATIONS:
-            say(" ".join(words))
-            _migrate(stack, secrets, words, groups)
+        cluster = launch.cluster(stack, secrets)
+        cluster.wait_ready()
+        databases.ensure(cluster.dsn, secrets)
+        if databases.version(cluster.dsn) != schema_version():
+            for words, groups in parts.MIGRATIONS:
+                say(" ".join(words))
+                _migrate(stack, secrets, environment, words, groups)
+            databases.set_version(cluster.dsn, schema_version())
         for wave in sorted({part.wave for part in in_use(stack)} - {0}):
             for part in in_use(stack):
                 if part.wave == wave:
@@ -106,14 +121,28 @@ def _supervised(state_dir: Path, environment: Mapping[str, str], say: Callable[[
     )
     launch.cluster(stack, secrets).initialise()
     say("supervisor")
-    Supervisor(stack).launch(in_use(stack))
+    Supervisor(stack).launch(in_use(stack), environment)
     return stack
 
 
-def _migrate(stack: Stack, secrets: Secrets, words: tuple[str, ...], groups: tuple[str, ...]) -> None:
+def schema_version() -> str:
+    """Return what the migrations would lead to: Airflow's version and a digest of the ledger's revisions."""
+    digest = hashlib.sha256()
+    for path in sorted((ROOT / "include" / "ledger" / "migrations" / "versions").glob("*.py")):
+        digest.update(path.read_bytes())
+    return f"airflow {version('apache-airflow-core')} ledger {digest.hexdigest()[:16]}"
+
+
+def _migrate(
+    stack: Stack,
+    secrets: Secrets,
+    environment: Mapping[str, str],
+    words: tuple[str, ...],
+    groups: tuple[str, ...],
+) -> None:
     done = subprocess.run(
         launch.program(words),
-        env=dict(os.environ) | parts.gathered(parts.variables(stack, secrets), groups),
+        env=dict(environment) | parts.gathered(parts.variables(stack, secrets), groups),
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -121,7 +150,8 @@ def _migrate(stack: Stack, secrets: Secrets, words: tuple[str, ...], groups: tup
         text=True,
         check=False,
     )
-    stack.logs.joinpath("migrations.log").open("a").write(done.stdout)
+    with (stack.logs / "migrations.log").open("a") as log:
+        log.write(done.stdout)
     if done.returncode != 0:
         last = "\n".join(done.stdout.splitlines()[-12:])
         raise ConfigurationError(f"{' '.join(words)} failed:\n{last}")
@@ -141,6 +171,8 @@ def unhealthy(stack: Stack) -> list[str]:
     ]
     problems += _lineage_problems(stack)
     said = airflow_api.health(stack.airflow_url)
+    if set(said.values()) == {airflow_api.UNREACHABLE}:
+        return [*problems, "Airflow does not answer"]
     return problems + [f"Airflow's {name} is {word}" for name, word in said.items() if word != "healthy"]
 
 
@@ -202,6 +234,9 @@ def _switch_on(stack: Stack, secrets: Secrets) -> tuple[Stack, tuple[str, ...], 
 
 def down(state_dir: Path, say: Callable[[str], None]) -> bool:
     """Stop everything, whole process trees, and wait until nothing is left; return whether anything ran."""
+    state_dir = state_dir.resolve()
+    if not (state_dir / state.FILE).exists():
+        return False
     with state.one_at_a_time(state_dir):
         stack = state.load(state_dir)
         if stack is None:
@@ -220,6 +255,31 @@ def down(state_dir: Path, say: Callable[[str], None]) -> bool:
                     processes.end(_others(stack))
             boss.shutdown()
         return bool(_end_leftovers(stack)) or ran
+
+
+def delete(state_dir: Path, say: Callable[[str], None]) -> list[Path]:
+    """Stop the stack and delete what it made: databases, artifacts, logs, secrets.
+
+    Returns what lies in the state folder and is not the stack's; that is left there.
+    """
+    state_dir = state_dir.resolve()
+    down(state_dir, say)
+    stack = state.load(state_dir)
+    if stack is None:
+        return []
+    say(f"deleting {stack.postgres_data.parent} and {state_dir}")
+    if stack.postgres_data.exists():
+        shutil.rmtree(stack.postgres_data.parent)
+    for name in OWN:
+        path = state_dir / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    left = sorted(state_dir.iterdir())
+    if not left:
+        state_dir.rmdir()
+    return left
 
 
 def _others(stack: Stack) -> list[psutil.Process]:

@@ -21,7 +21,7 @@ from include.stack.credentials import write_private
 from include.stack.launch import program
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from include.stack.parts import Part
@@ -131,8 +131,11 @@ class Supervisor:
         except (OSError, xmlrpc.client.Error):
             return False
 
-    def launch(self, parts: Iterable[Part]) -> None:
-        """Start the supervisor itself, with no part running; ConfigurationError when it does not come up."""
+    def launch(self, parts: Iterable[Part], environment: Mapping[str, str]) -> None:
+        """Start the supervisor itself, with no part running; its environment is what parts inherit.
+
+        Raises ConfigurationError when it does not come up.
+        """
         stack = self.stack
         stack.logs.mkdir(mode=0o700, exist_ok=True)
         path = stack.state_dir / "supervisor.conf"
@@ -140,6 +143,7 @@ class Supervisor:
         stack.socket.unlink(missing_ok=True)
         made = subprocess.run(
             [*program(("supervisord",)), "-c", str(path)],
+            env=dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
