@@ -163,7 +163,7 @@ async def search(
         " WHERE NOT j.hidden AND j.name ILIKE $1 AND $2 <> 'DATASET') s"
         " WHERE ($3::text IS NULL OR namespace = $3) AND ($4::date IS NULL OR updated_at < $4::date)"
         " AND ($5::date IS NULL OR updated_at > $5::date)"
-        " ORDER BY CASE WHEN $6 THEN updated_at END DESC, name, namespace LIMIT $7",
+        " ORDER BY CASE WHEN $6 THEN updated_at END DESC, type, name, namespace LIMIT $7",
         pattern,
         kind or "",
         namespace,

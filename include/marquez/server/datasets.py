@@ -161,7 +161,10 @@ def _column_lineage(
     edges: list[list[str]], names: dict[UUID, tuple[str, str, UUID | None]]
 ) -> list[Json] | None:
     by_field: dict[str, list[Json]] = defaultdict(list)
-    for field, source, column in edges:
+    told: dict[str, Json] = {}
+    for field, source, column, description, kind in edges:
+        how: Json = {"transformationDescription": description, "transformationType": kind}
+        told[field] = how
         named = names.get(UUID(source))
         if named:
             by_field[field].append(
@@ -169,14 +172,10 @@ def _column_lineage(
                     "namespace": named[0],
                     "dataset": named[1],
                     "field": column,
-                    "transformationDescription": None,
-                    "transformationType": None,
                 }
+                | how
             )
-    return [
-        {"name": name, "inputFields": inputs, "transformationDescription": None, "transformationType": None}
-        for name, inputs in by_field.items()
-    ] or None
+    return [{"name": name, "inputFields": inputs} | told[name] for name, inputs in by_field.items()] or None
 
 
 async def graph_datasets(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Json]:

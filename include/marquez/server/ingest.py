@@ -560,7 +560,8 @@ class Intake:
                 columns = {column["name"] for column in read.facets.get("schema", {}).get("fields") or ()}
                 if columns and item["field"] not in columns:
                     continue
-                edges.append([name, str(source), item["field"]])
+                how = (output.get("transformationDescription"), output.get("transformationType"))
+                edges.append([name, str(source), item["field"], *how])
         return edges
 
     async def _upsert_versions(self, versions: list[Version]) -> None:
@@ -715,7 +716,8 @@ class Intake:
         )
         if edges:
             await self.connection.execute(
-                "INSERT INTO column_edge SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[])",
+                "INSERT INTO column_edge SELECT * FROM"
+                " unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[])",
                 *_columns(edges),
             )
 

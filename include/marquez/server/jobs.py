@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MILLISECOND = timedelta(milliseconds=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 WITHOUT_RUNS: Json = {"latestRun": None, "latestRuns": None}
-"""The answer to a change of a job leaves its runs out."""
+"""The answer to a change of a job leaves its runs out, as Marquez does."""
 LATEST_RUNS = 10
 """A job is shown with so many of its latest runs."""
 
@@ -111,12 +111,12 @@ async def one_run(connection: Connection, run_id: UUID) -> Json:
 
 
 async def run_facets(connection: Connection, run_id: UUID, kind: str) -> Json | None:
+    """Return the RUN or JOB facets of a run; None when there are none: Marquez answers that with an empty body."""
     row = await connection.fetchrow("SELECT facets, job_facets FROM run WHERE id = $1", run_id)
     if row is None:
         raise not_found("Run", run_id)
-    if kind == "DATASET":
-        return None
-    return {"runId": run_id, "facets": as_json(row["facets"] if kind == "RUN" else row["job_facets"])}
+    facets = {"RUN": row["facets"], "JOB": row["job_facets"], "DATASET": "{}"}[kind]
+    return None if facets == "{}" else {"runId": run_id, "facets": as_json(facets)}
 
 
 async def job_runs(connection: Connection, namespace: str, name: str, limit: int, offset: int) -> Json:

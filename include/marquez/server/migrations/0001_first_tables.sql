@@ -153,7 +153,7 @@ CREATE TABLE dataset_version (
     read_facets    text NOT NULL,           -- JSON: said by the runs that read it, later ones over earlier ones
     read_at        timestamptz,             -- the last of those, in their order
     read_by        uuid,
-    columns        text NOT NULL,           -- JSON: [[field, input dataset id, input field]]
+    columns        text NOT NULL,           -- JSON: [[field, input dataset id, input field, description, type]]
     inferred       boolean NOT NULL DEFAULT false   -- known only from a run that read it
 );
 CREATE INDEX dataset_version_in_order ON dataset_version (dataset_id, created_at DESC, id);
@@ -183,7 +183,9 @@ CREATE TABLE column_edge (
     dataset_id       uuid NOT NULL REFERENCES dataset ON DELETE CASCADE,
     field            text NOT NULL,
     input_dataset_id uuid NOT NULL REFERENCES dataset ON DELETE CASCADE,
-    input_field      text NOT NULL
+    input_field      text NOT NULL,
+    description      text,
+    type             text
 );
 CREATE INDEX column_edge_up ON column_edge (dataset_id);
 CREATE INDEX column_edge_down ON column_edge (input_dataset_id);
