@@ -1,0 +1,36 @@
+"""What Throughline adds to Airflow's UI: the panel, a place in the navigation, a tab on every DAG run.
+
+Every component of Airflow imports this file, so it registers and nothing else; only the API server asks for the app.
+"""
+
+from typing import Any, ClassVar
+
+from airflow.plugins_manager import AirflowPlugin
+
+
+class ThroughlinePlugin(AirflowPlugin):
+    """Registers the panel at ``/lineage``."""
+
+    name = "throughline"
+    external_views: ClassVar[list[dict[str, str]]] = [
+        {
+            "name": "Lineage",
+            "href": "/lineage/",
+            "destination": "nav",
+            "url_route": "lineage",
+            "category": "browse",
+        },
+        {
+            "name": "Lineage of this run",
+            "href": "/lineage/run?dag_id={DAG_ID}&run_id={RUN_ID}",
+            "destination": "dag_run",
+            "url_route": "lineage_run",
+        },
+    ]
+
+    @property
+    def fastapi_apps(self) -> list[dict[str, Any]]:
+        """Build the panel when the API server asks for it: nobody else pays for FastAPI and the views."""
+        from include.panel.app import create_app
+
+        return [{"app": create_app(), "url_prefix": "/lineage", "name": "Throughline"}]
