@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from decimal import Decimal
 from pathlib import Path
@@ -12,6 +13,7 @@ from include.errors import ConfigurationError, InvalidInput
 from include.ledger.models import (
     GenerationLog,
     ReviewDecision,
+    Scene,
     Script,
     Trend,
     TrendReport,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from include.stage import Input, Work
+    from include.video.plan import Plan
     from include.video.trends.trend import TrendSource
     from include.video.writers.writer import Call, Writer
 
@@ -381,6 +384,46 @@ def speak(work: Work) -> dict[str, Any]:
         "words": len(narration.words),
         "duration_s": narration.duration_s,
     }
+
+
+# -- pictures ------------------------------------------------------------------------------------------------------
+
+
+def render_scene(work: Work) -> dict[str, Any]:
+    """Render the scene whose number is the stage's key (kind `scene`), captions burned in."""
+    from include.video.compose import scenes
+
+    script, spoken = work.input("script"), work.input("words")
+    plan = read_script(script.path).plan
+    number = _scene_number(work.key, plan)
+    words = json.loads(spoken.path.read_bytes())
+    work.settle(scene=scenes.recipe(plan, number, words))
+    scene, (_, frames) = plan.scene(number), plan.frames_of(number)
+    work.publish(
+        "scene",
+        scene.key,
+        lambda path: scenes.render(plan, number, words, path),
+        suffix=".mp4",
+        media_type="video/mp4",
+        name=f"scene-{scene.key}.mp4",
+        facts={
+            "frames": frames,
+            "fps": plan.fps,
+            "width": plan.width,
+            "height": plan.height,
+            "visual": scene.visual.kind,
+            "seed": plan.seed,
+        },
+        rows=(Scene(number=number, duration_s=frames / plan.fps, frames=frames, visual=scene.visual.kind),),
+    )
+    return {"scene": scene.key, "frames": frames, "visual": scene.visual.kind}
+
+
+def _scene_number(key: str, plan: Plan) -> int:
+    if not key.isdecimal() or not 1 <= int(key) <= len(plan.scenes):
+        msg = f"scene {key!r}: the plan has the scenes 01 to {len(plan.scenes):02d}"
+        raise InvalidInput(msg)
+    return int(key)
 
 
 # -- review --------------------------------------------------------------------------------------------------------

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
+import threading
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import func, select, text
 
-from include.errors import InvalidInput, NotReady
+from include.errors import ConfigurationError, InvalidInput, NotReady
 from include.ledger.jobs import open_job
 from include.ledger.models import (
     Artifact,
@@ -35,8 +40,9 @@ from include.video.plan import STEPS, read_script
 from include.video.stages import SAMPLE, trend_uuid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator
+
+sys.path.insert(0, str(Path(__file__).parent))  # `gold_body` is named by a stage as module:function
 
 
 def new_job() -> UUID:
@@ -243,6 +249,125 @@ def test_a_decision_needs_the_bytes_it_is_about(ledger: str) -> None:
 def test_an_incomplete_decision_is_refused(ledger: str, said: dict[str, str], named: str) -> None:
     with pytest.raises(InvalidInput, match=named):
         run(declared.REVIEW, new_job(), "decision", **said)
+
+
+def test_a_writer_that_cannot_be_asked_fails_the_stage_and_no_other_writes(
+    ledger: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    settings.cache_clear()
+    job = new_job()
+    run_all(job, WORDS[:2])
+    with pytest.raises(ConfigurationError, match="ANTHROPIC_API_KEY"):
+        run(declared.WRITE_SCRIPT, job, writer="anthropic")
+    assert "script" not in current(job)
+    with transaction() as session:
+        failed = session.scalars(select(StageRun).where(StageRun.status == "failed")).one()
+        assert failed.stage == "content_generation.write_script"
+        assert session.scalar(select(func.count()).select_from(Script)) == 0
+
+
+class _Stories(BaseHTTPRequestHandler):
+    """One made-up front page, in the shape of the search API."""
+
+    def do_GET(self) -> None:
+        hits = [
+            {
+                "objectID": str(number),
+                "title": f"A sample story about engine {number}",
+                "points": 10 * number,
+                "num_comments": number,
+                "created_at_i": 1780300800 + number,
+            }
+            for number in range(1, 9)
+        ]
+        body = json.dumps({"hits": hits}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: Any) -> None:
+        """Keep the test output quiet."""
+
+
+@pytest.fixture
+def hacker_news(ledger: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadingHTTPServer]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Stories)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    monkeypatch.setenv("THROUGHLINE_HACKER_NEWS_URL", f"http://127.0.0.1:{server.server_address[1]}")
+    settings.cache_clear()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_a_live_source_is_captured_as_it_answered_and_told_in_points(
+    hacker_news: ThreadingHTTPServer,
+) -> None:
+    job = new_job()
+    run_all(job, WORDS[:3], source="hacker_news")
+    source = current(job)["source"]
+    assert (source.namespace, source.dataset) == ("https://hn.algolia.com", "api/v1/search")
+    assert ("trends", "source") in edges(job)
+    stored = json.loads(path_of(job, "source-hacker_news.json").read_text())
+    assert len(stored["answer"]["hits"]) == 8
+    trends = json.loads(path_of(job, "trends.json").read_text())
+    assert trends["sources"] == ["hacker_news"]
+    with transaction() as session:
+        assert "views" not in session.scalars(select(Script.narration)).one()
+
+
+def gold_table(job: UUID, tmp_path: Path) -> None:
+    """Publish a gold trends table for a job, as its lake run would."""
+    import polars as pl
+
+    seen = datetime(2026, 6, 1, tzinfo=UTC)
+    rows = [
+        {
+            "platform": "youtube",
+            "external_id": f"g{number}",
+            "title": f"Golden Item {number}",
+            "channel": "A channel",
+            "category_id": 10,
+            "published_at": seen - timedelta(hours=number),
+            "observed_at": seen,
+            "views": 1000 * number,
+            "likes": 40 * number,
+            "comments": number,
+            "tags": "gold|lake",
+            "url": None,
+        }
+        for number in range(1, 12)
+    ]
+    pl.DataFrame(rows, schema_overrides={"url": pl.String}).write_parquet(tmp_path / "gold.parquet")
+    run_stage(
+        Stage(
+            "gold_trends",
+            "test",
+            "gold_body:publish",
+            outputs=("lake/gold/trends",),
+            code=("include/errors.py",),
+        ),
+        job_id=job,
+        params={"file": str(tmp_path / "gold.parquet")},
+    )
+
+
+def test_in_a_job_with_its_own_gold_table_auto_reads_it_and_the_line_leads_there(
+    ledger: str, tmp_path: Path
+) -> None:
+    job, other = new_job(), new_job()
+    gold_table(job, tmp_path)
+    outcome = run(declared.TREND_COLLECTION, job)
+    assert outcome.result == {"source": "gold", "trends": 11, "flagged": 0}
+    assert ("trends", "table") in edges(job)
+    assert [one["name"] for one in outcome.facts["inputs"]] == ["lake/gold/trends"]
+    assert run(declared.TREND_COLLECTION, other).result["source"] == "trends", (
+        "another job's table is not its own"
+    )
 
 
 def test_the_declared_datasets_are_those_the_stages_make(ledger: str) -> None:
