@@ -1,13 +1,14 @@
-"""The client of whichever lineage server is in use: the embedded one or a Marquez, over the same API.
+"""The one client of the Marquez API; it cannot tell the embedded server from a real Marquez, except by asking `identity`.
 
-Routes and shapes are those of Marquez 0.51.1. Not found is None; what the server will never take raises
-ProviderRefused; everything else that goes wrong raises ProviderUnavailable.
+Reads answer ``None`` for what the server does not know. Failures are ours: `ProviderUnavailable` (nothing answers, or the
+server is at fault: try again) and `ProviderRefused` (the server will never take this).
 """
 
 from __future__ import annotations
 
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Self
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import quote
 
 import httpx
@@ -16,163 +17,288 @@ from include.errors import ProviderRefused, ProviderUnavailable
 from include.settings import settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
+    from uuid import UUID
 
-IDENTITY_HEADER = "x-lineage-server"  # the embedded server says its name and version in it
-TIMEOUT_S = 30.0
+Json = dict[str, Any]
+
+IDENTITY_HEADER = "x-lineage-server"
+"""The embedded server names itself in this header of every answer; a real Marquez has none."""
+BATCH_SIZE = 500
 PAGE = 100
+IDENTITY_TIMEOUT_S = 5.0
+SERVER_AT_FAULT = frozenset({401, 403, 404, 405, 407, 408, 425, 429})
+"""Statuses of a POST that say nothing about the event: a wrong address or token, or a server that has enough to do."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What became of one event: taken, or refused with the server's status and words."""
+
+    status: int
+    error: str = ""
+
+    @property
+    def delivered(self) -> bool:
+        return self.status < 300
 
 
 class MarquezClient:
-    """One server's API; names and node ids are percent-encoded whole, so they may hold slashes."""
+    """A client of one server; safe to use from several threads, to be closed after use (or used in ``with``).
+
+    `url` is the server's root (``http://127.0.0.1:5000``), `admin_url` that of its admin port, `token` a bearer token.
+    """
 
     def __init__(
-        self,
-        url: str,
-        admin_url: str | None = None,
-        token: str | None = None,
-        timeout_s: float = TIMEOUT_S,
+        self, url: str, admin_url: str | None = None, token: str | None = None, timeout_s: float = 30.0
     ) -> None:
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers = {"authorization": f"Bearer {token}"} if token else {}
         self.url = url.rstrip("/")
         self.admin_url = admin_url.rstrip("/") if admin_url else None
-        self._http = httpx.Client(base_url=f"{self.url}/api/v1", headers=headers, timeout=timeout_s)
+        self._http = httpx.Client(timeout=timeout_s, headers=headers)
+        self._takes_batches: bool | None = None
 
     def __enter__(self) -> Self:
-        """Return the client itself."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close its connections."""
+        self.close()
+
+    def close(self) -> None:
         self._http.close()
 
-    # -- writing -------------------------------------------------------------------------------------------------
+    # --- writing ------------------------------------------------------------------------------------------------------
 
-    def deliver(self, event: dict[str, Any]) -> None:
-        """Post one OpenLineage event; return once the server has it."""
-        self._ask("POST", "/lineage", json=event)
+    def post_event(self, event: Json) -> Delivery:
+        """Send one OpenLineage event.
 
-    # -- reading -------------------------------------------------------------------------------------------------
+        Raises
+        ------
+        ProviderUnavailable
+            The event may succeed later: nothing answers, or the failure is the server's.
+        """
+        response = self._send("POST", "/api/v1/lineage", content=_dumps(event))
+        return _delivery(response, self.url)
 
-    def run(self, run_id: str) -> dict[str, Any] | None:
-        """Return one run with its dataset versions and facets."""
-        return self._find(f"/jobs/runs/{quote(run_id, safe='')}")
+    def deliver(self, event: Json) -> None:
+        """Send one event; `ProviderRefused` when the server will never take it, `ProviderUnavailable` when it may later."""
+        delivery = self.post_event(event)
+        if not delivery.delivered:
+            raise ProviderRefused(f"{self.url} refused the event with {delivery.status}: {delivery.error}")
 
-    def run_facets(self, run_id: str, kind: str = "run") -> dict[str, Any] | None:
-        """Return a run's facets; `kind` is run or job."""
-        return self._find(f"/jobs/runs/{quote(run_id, safe='')}/facets", type=kind)
+    def post_batch(self, events: Sequence[Json]) -> list[Delivery]:
+        """Send events in order, many at a time where the server can (the embedded one does), else one by one."""
+        if self._takes_batches is False:
+            return [self.post_event(event) for event in events]
+        deliveries: list[Delivery] = []
+        for start in range(0, len(events), BATCH_SIZE):
+            part = events[start : start + BATCH_SIZE]
+            response = self._send("POST", "/api/v1/lineage/batch", content=_dumps(part))
+            if response.status_code in (404, 405):
+                self._takes_batches = False
+                return deliveries + [self.post_event(event) for event in events[start:]]
+            if response.status_code == 413 and len(part) > 1:
+                deliveries += [self.post_event(event) for event in part]
+                continue
+            if response.status_code != 200:
+                delivery = _delivery(response, self.url)
+                raise ProviderUnavailable(
+                    f"{self.url} answered a batch with {delivery.status}: {delivery.error}"
+                )
+            self._takes_batches = True
+            for told in response.json()["events"]:
+                error = told.get("error")
+                deliveries.append(Delivery(int(told["status"]), json.dumps(error) if error else ""))
+        return deliveries
 
-    def job(self, namespace: str, name: str) -> dict[str, Any] | None:
-        """Return one job with its current inputs and outputs."""
-        return self._find(_job(namespace, name))
+    # --- reading ------------------------------------------------------------------------------------------------------
 
-    def job_runs(self, namespace: str, name: str, limit: int = PAGE) -> list[dict[str, Any]]:
-        """Return a job's newest runs."""
-        found = self._find(f"{_job(namespace, name)}/runs", limit=limit)
-        return list(found["runs"]) if found else []
+    def graph(self, node_id: str, depth: int = 2) -> Json | None:
+        """Return ``{"graph": [node]}`` around ``job:<ns>:<name>`` or ``dataset:<ns>:<name>``; None: no such node."""
+        return self._get("/api/v1/lineage", nodeId=node_id, depth=depth)
 
-    def jobs(self, namespace: str) -> Iterator[dict[str, Any]]:
-        """Yield every job of a namespace, page by page."""
-        yield from self._pages(f"/namespaces/{quote(namespace, safe='')}/jobs", "jobs")
+    def column_lineage(self, node_id: str, depth: int = 20, *, downstream: bool = False) -> Json | None:
+        """Return ``{"graph": [field node]}`` of a dataset, a field (``datasetField:<ns>:<name>:<field>``) or a job's outputs."""
+        chosen: dict[str, Any] = {"nodeId": node_id, "depth": depth}
+        if downstream:
+            chosen["withDownstream"] = "true"
+        return self._get("/api/v1/column-lineage", **chosen)
 
-    def dataset(self, namespace: str, name: str) -> dict[str, Any] | None:
-        """Return one dataset at its current version."""
-        return self._find(f"/namespaces/{quote(namespace, safe='')}/datasets/{quote(name, safe='')}")
+    def search(
+        self,
+        words: str,
+        *,
+        kind: Literal["JOB", "DATASET"] | None = None,
+        namespace: str | None = None,
+        limit: int = 10,
+    ) -> Json:
+        """Return ``{"totalCount", "results": [{type, name, namespace, nodeId, updatedAt}]}`` by a part of the name."""
+        found = self._get("/api/v1/search", q=words, filter=kind, namespace=namespace, limit=limit)
+        return found or {"totalCount": 0, "results": []}
 
-    def datasets(self, namespace: str) -> Iterator[dict[str, Any]]:
+    def run(self, run_id: UUID | str) -> Json | None:
+        return self._get(f"/api/v1/jobs/runs/{_part(str(run_id))}")
+
+    def run_facets(self, run_id: UUID | str, kind: Literal["run", "job"] = "run") -> Json | None:
+        """Return the facets by name; None for an unknown run. A run without facets has an empty answer."""
+        response = self._answer(f"/api/v1/jobs/runs/{_part(str(run_id))}/facets", type=kind)
+        if response is None:
+            return None
+        facets: Json = response.json().get("facets", {}) if response.content else {}
+        return facets
+
+    def job(self, namespace: str, name: str) -> Json | None:
+        return self._get(f"/api/v1/namespaces/{_part(namespace)}/jobs/{_part(name)}")
+
+    def job_runs(self, namespace: str, name: str, *, limit: int = PAGE, offset: int = 0) -> Json | None:
+        """Return ``{"runs", "totalCount"}``, the run that started last first."""
+        path = f"/api/v1/namespaces/{_part(namespace)}/jobs/{_part(name)}/runs"
+        return self._get(path, limit=limit, offset=offset)
+
+    def jobs(self, namespace: str | None = None, *, page: int = PAGE) -> Iterator[Json]:
+        """Yield every job, page by page. A real Marquez takes seconds for a page of many runs."""
+        path = f"/api/v1/namespaces/{_part(namespace)}/jobs" if namespace else "/api/v1/jobs"
+        return self._pages(path, "jobs", page)
+
+    def dataset(self, namespace: str, name: str) -> Json | None:
+        return self._get(f"/api/v1/namespaces/{_part(namespace)}/datasets/{_part(name)}")
+
+    def dataset_versions(
+        self, namespace: str, name: str, *, limit: int = PAGE, offset: int = 0
+    ) -> Json | None:
+        """Return ``{"versions", "totalCount"}``, the newest first."""
+        path = f"/api/v1/namespaces/{_part(namespace)}/datasets/{_part(name)}/versions"
+        return self._get(path, limit=limit, offset=offset)
+
+    def datasets(self, namespace: str, *, page: int = PAGE) -> Iterator[Json]:
         """Yield every dataset of a namespace, page by page."""
-        yield from self._pages(f"/namespaces/{quote(namespace, safe='')}/datasets", "datasets")
+        return self._pages(f"/api/v1/namespaces/{_part(namespace)}/datasets", "datasets", page)
 
-    def graph(self, node_id: str, depth: int = 2) -> dict[str, Any] | None:
-        """Return the lineage graph around ``job:<ns>:<name>`` or ``dataset:<ns>:<name>``, both ways."""
-        return self._find("/lineage", nodeId=node_id, depth=depth)
+    def namespaces(self, *, page: int = PAGE) -> Iterator[Json]:
+        return self._pages("/api/v1/namespaces", "namespaces", page)
 
-    def column_lineage(
-        self, node_id: str, depth: int = 20, with_downstream: bool = False
-    ) -> dict[str, Any] | None:
-        """Return the column lineage of a dataset, a dataset field or a job."""
-        downstream = "true" if with_downstream else "false"
-        return self._find("/column-lineage", nodeId=node_id, depth=depth, withDownstream=downstream)
+    def events(self, *, limit: int = PAGE, offset: int = 0, **filters: str | None) -> Json:
+        """Return ``{"events", "totalCount"}``, newest first.
 
-    def search(self, words: str, limit: int = 10, kind: str | None = None) -> dict[str, Any]:
-        """Return jobs and datasets whose names hold the words; `kind` is JOB or DATASET."""
-        asked = {"q": words, "limit": limit, **({"filter": kind} if kind else {})}
-        return self._find("/search", **asked) or {"totalCount": 0, "results": []}
+        `filters`: before, after, sortDirection (any server); namespace, job, run, eventType (the embedded server only).
+        """
+        return self._get("/api/v1/events/lineage", limit=limit, offset=offset, **filters) or {}
 
-    def events(self, limit: int = PAGE, **filters: Any) -> list[dict[str, Any]]:
-        """Return the newest events."""
-        found = self._find("/events/lineage", limit=limit, **filters)
-        return list(found["events"]) if found else []
+    def health(self) -> bool:
+        """Return whether the server and its database are well, by its admin port, else by a small read."""
+        try:
+            if self.admin_url:
+                return self._http.get(f"{self.admin_url}/healthcheck").status_code == 200
+            return self._get("/api/v1/namespaces", limit=1) is not None
+        except (ProviderUnavailable, ProviderRefused, httpx.HTTPError):
+            return False
 
     def identity(self) -> str:
-        """Return which server answers: "embedded <version>", "Marquez", or raise ProviderUnavailable."""
-        answer = self._send("GET", "/namespaces", params={"limit": 1})
-        return answer.headers.get(IDENTITY_HEADER) or "Marquez"
+        """Return which server answers: ``embedded <version>``, or ``Marquez``, which does not tell its version."""
+        response = self._answer("/api/v1/namespaces", limit=1)
+        if response is None:
+            raise ProviderUnavailable(f"{self.url} answers, but not as a Marquez API")
+        return str(response.headers.get(IDENTITY_HEADER, "Marquez"))
 
-    # -- inside --------------------------------------------------------------------------------------------------
+    # --- requests -----------------------------------------------------------------------------------------------------
 
-    def _pages(self, path: str, field: str) -> Iterator[dict[str, Any]]:
-        offset = 0
-        while True:
-            found = self._find(path, limit=PAGE, offset=offset)
-            rows = found[field] if found else []
-            yield from rows
-            if len(rows) < PAGE:
-                return
-            offset += PAGE
-
-    def _find(self, path: str, **params: Any) -> dict[str, Any] | None:
-        try:
-            found: dict[str, Any] = self._ask("GET", path, params=params).json()
-        except _NotFound:
+    def _get(self, path: str, **params: Any) -> Json | None:
+        response = self._answer(path, **params)
+        if response is None:
             return None
+        try:
+            value = response.json()
+        except ValueError as error:
+            raise ProviderUnavailable(f"{self.url}{path} answered something that is not JSON") from error
+        found: Json = value
         return found
 
-    def _ask(self, method: str, path: str, **content: Any) -> httpx.Response:
-        answer = self._send(method, path, **content)
-        if answer.is_success:
-            return answer
-        said = f"{method} {path}: {answer.status_code} {answer.text[:500]}"
-        if answer.status_code == HTTPStatus.NOT_FOUND and method == "GET":
-            raise _NotFound(said)
-        if answer.is_client_error and answer.status_code not in {
-            HTTPStatus.REQUEST_TIMEOUT,
-            HTTPStatus.TOO_MANY_REQUESTS,
-            HTTPStatus.UNAUTHORIZED,
-            HTTPStatus.FORBIDDEN,
-        }:
-            raise ProviderRefused(f"the lineage server refused {said}")
-        raise ProviderUnavailable(f"the lineage server failed: {said}")
+    def _answer(self, path: str, **params: Any) -> httpx.Response | None:
+        asked = [f"{key}={quote(str(value), safe='')}" for key, value in params.items() if value is not None]
+        response = self._send("GET", path + ("?" + "&".join(asked) if asked else ""))
+        if response.status_code == 404:
+            return None
+        if response.status_code >= 500 or response.status_code in SERVER_AT_FAULT:
+            raise ProviderUnavailable(
+                f"{self.url}{path} answered {response.status_code}: {response.text[:300]}"
+            )
+        if response.status_code >= 300:
+            raise ProviderRefused(f"{self.url}{path} answered {response.status_code}: {response.text[:300]}")
+        return response
 
-    def _send(self, method: str, path: str, **content: Any) -> httpx.Response:
+    def _send(self, method: str, path: str, content: bytes | None = None) -> httpx.Response:
+        # The path is sent as it is: names are encoded already, slashes and all.
+        address = httpx.URL(self.url)
+        raw = address.raw_path.rstrip(b"/") + path.encode()
+        headers = {"content-type": "application/json"} if content is not None else None
         try:
-            return self._http.request(method, path, **content)
+            return self._http.request(
+                method, address.copy_with(raw_path=raw), content=content, headers=headers
+            )
         except httpx.HTTPError as error:
-            raise ProviderUnavailable(f"no lineage server at {self.url}: {error}") from error
+            raise ProviderUnavailable(f"the lineage server {self.url} does not answer: {error!r}") from error
+
+    def _pages(self, path: str, key: str, page: int) -> Iterator[Json]:
+        offset = 0
+        while True:
+            found = self._get(path, limit=page, offset=offset)
+            items = (found or {}).get(key) or []
+            yield from items
+            if len(items) < page:
+                return
+            offset += page
 
 
-class _NotFound(ProviderRefused):
-    """The server has no such thing."""
-
-
-def _job(namespace: str, name: str) -> str:
-    return f"/namespaces/{quote(namespace, safe='')}/jobs/{quote(name, safe='')}"
-
-
-def connect() -> MarquezClient:
-    """Return a client of the server that the settings name."""
-    known = settings()
-    token = known.marquez_token.get_secret_value() if known.marquez_token else None
-    return MarquezClient(known.marquez_url, known.marquez_admin_url, token)
+def connect(timeout_s: float = 30.0) -> MarquezClient:
+    """Return a client of the deployment's lineage server (MARQUEZ_URL)."""
+    chosen = settings()
+    token = chosen.marquez_token.get_secret_value() if chosen.marquez_token else None
+    return MarquezClient(chosen.marquez_url, chosen.marquez_admin_url, token, timeout_s)
 
 
 def identity() -> str:
-    """Return which lineage server answers at MARQUEZ_URL, or "none answers"."""
-    try:
-        with connect() as client:
+    """Return which lineage server the deployment has, in words that can be shown; never raises for a silent one."""
+    with connect(IDENTITY_TIMEOUT_S) as client:
+        try:
             return client.identity()
-    except ProviderUnavailable:
-        return "none answers"
+        except (ProviderUnavailable, ProviderRefused):
+            return "none answers"
+
+
+def _part(text: str) -> str:
+    """Encode a name for a path, slashes and dots-only names included.
+
+    >>> _part("lake/gold/a b"), _part("..")
+    ('lake%2Fgold%2Fa%20b', '%2E%2E')
+    """
+    return quote(text, safe="") if text.strip(".") else text.replace(".", "%2E")
+
+
+def _dumps(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str).encode(
+        "utf-8", "replace"
+    )
+
+
+def _delivery(response: httpx.Response, url: str) -> Delivery:
+    status = response.status_code
+    if status < 300:
+        return Delivery(status)
+    said = response.text[:1000]
+    # A real Marquez answers malformed events with HTTP 500 and a body that says code 400.
+    refused = status < 500 or _body_code(response) == 400
+    if not refused or status in SERVER_AT_FAULT:
+        raise ProviderUnavailable(f"{url} answered {status}: {said[:300]}")
+    return Delivery(status, said)
+
+
+def _body_code(response: httpx.Response) -> int | None:
+    try:
+        body = response.json()
+    except ValueError:
+        return None
+    code = body.get("code") if isinstance(body, dict) else None
+    return code if isinstance(code, int) else None
