@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from include.errors import InvalidInput, QualityGateFailed
 from include.reports.lead_audit import lineage, lineage_attachment, w3c_time, xmp
 from include.reports.render import TYPESETTER, Typeset, typeset
-from include.reports.template import current
+from include.reports.template import PICTURE, current
 
 if TYPE_CHECKING:
     from include.reports.template import Template
@@ -163,7 +163,7 @@ def picture(content: bytes, width: int) -> str:
         small.save(target, "JPEG", quality=86, optimize=False, subsampling=0)
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise QualityGateFailed(f"a picture of the dossier cannot be read: {error}") from error
-    return f"data:image/jpeg;base64,{base64.b64encode(target.getvalue()).decode()}"
+    return f"{PICTURE}{base64.b64encode(target.getvalue()).decode()}"
 
 
 # -- capture -----------------------------------------------------------------------------------------------------

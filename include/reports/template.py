@@ -29,6 +29,9 @@ FOLDER = Path(__file__).resolve().parent / "templates"
 SHARED = "shared"
 NAMES = ("lead_audit", "dossier")
 SEMVER = re.compile(r"\d+\.\d+\.\d+")
+LONGEST_TEXT = 300
+"""No text of the data is printed longer; a word of thousands of letters would keep the layout busy for minutes."""
+PICTURE = "data:image/jpeg;base64,"
 VERSION_NAMESPACE = UUID("4f0f2c5e-8a53-5f0e-9a43-0f6c1b6f1f10")
 
 
@@ -69,9 +72,9 @@ class Template:
         styles = [self.files[f"{SHARED}/frame.css"], self.files[f"{self.name}/page.css"]]
         try:
             return environment.get_template(f"{self.name}/page.html").render(
-                view=dict(view), template={"title": self.title}, styles=Markup("\n".join(styles))
+                view=clipped(dict(view)), template={"title": self.title}, styles=Markup("\n".join(styles))
             )
-        except (TemplateError, TypeError, ValueError, KeyError) as error:
+        except (TemplateError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
             raise QualityGateFailed(
                 f"template {self.name} {self.version}: {type(error).__name__}: {error}"
             ) from error
@@ -155,6 +158,21 @@ def size(value: float | None) -> str:
             return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
         amount /= 1000
     return f"{amount:.1f} GB"
+
+
+def clipped(value: Any) -> Any:
+    """Return a view with every text cut to `LONGEST_TEXT` characters; pictures stay whole.
+
+    >>> len(clipped({"name": "x" * 999, "rows": [1]})["name"])
+    300
+    """
+    if isinstance(value, str) and len(value) > LONGEST_TEXT and not value.startswith(PICTURE):
+        return value[: LONGEST_TEXT - 1] + "…"
+    if isinstance(value, dict):
+        return {name: clipped(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [clipped(item) for item in value]
+    return value
 
 
 FILTERS = {"number": number, "percent": percent, "moment": moment, "short": short, "size": size}

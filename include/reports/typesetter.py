@@ -195,7 +195,7 @@ def _child(writing: int, header: dict[str, Any], body: bytes) -> None:
     """Render and leave; never returns."""
     try:
         _seal(float(header["seconds"]), int(header["memory_bytes"]))
-        answer, pdf = _answer(json.loads(body))
+        answer, pdf = _answer(body)
         text = json.dumps(answer).encode()
         with os.fdopen(writing, "wb") as pipe:
             pipe.write(LENGTH.pack(len(text)) + text + pdf)
@@ -229,12 +229,12 @@ def _seal(seconds: float, memory_bytes: int) -> None:
     sys.addaudithook(refuse)
 
 
-def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+def _answer(body: bytes) -> tuple[dict[str, Any], bytes]:
     from weasyprint.urls import FatalURLFetchingError
 
     noted: dict[str, Any] = {}
     try:
-        pdf = _write(request, noted)
+        pdf = _write(json.loads(body), noted)
     except FatalURLFetchingError as error:
         return {"ok": False, "why": "fetch", "message": str(error)[:300]}, b""
     except MemoryError:
