@@ -1,0 +1,1 @@
+"""The lake: tables declared once, promoted staged -> bronze -> silver -> gold with every row accounted for."""
