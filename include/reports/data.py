@@ -1,4 +1,7 @@
-"""Leads and their assessments out of gold tables; read only, by Parquet path, whole rows.
+"""Leads and their assessments out of gold tables; read only, by Parquet path.
+
+Rows are taken with the columns that a report uses and their provenance, no others: what names or reaches a person (a
+contact's name and address) stays in gold.
 
 Gold leads, one row per lead: lead_id str, company str?, country str?, city str?, rating f64? (0 to 1), size i64?,
 approved bool?. Gold assessments, one row per assessed offer: assessment_id str, lead_id str, one f64? column per area of
@@ -23,7 +26,10 @@ if TYPE_CHECKING:
 
 LEAD_COLUMNS = ("lead_id", "company", "country", "rating", "size", "approved")
 ASSESSMENT_COLUMNS = ("assessment_id", "lead_id", *(area.name for area in AREAS), "n")
+OPTIONAL_LEAD_COLUMNS = ("city",)
 INGESTED = "_ingested_at"
+PROVENANCE = "_"
+"""First character of the lake's provenance columns."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +75,8 @@ def read_lead(leads: Path, assessments: Path, lead_id: str) -> LeadData:
     if not times:
         raise InvalidInput(f"gold leads: {INGESTED} of lead {lead_id!r} is empty or no time")
     return LeadData(
-        lead=plain_row(found.row(0, named=True)),
-        assessments=[plain_row(row) for row in own.iter_rows(named=True)],
+        lead=_used(found.row(0, named=True), (*LEAD_COLUMNS, *OPTIONAL_LEAD_COLUMNS)),
+        assessments=[_used(row, ASSESSMENT_COLUMNS) for row in own.iter_rows(named=True)],
         market=read_market(leads, assessments),
         ingested_at=max(_utc(time) for time in times),
     )
@@ -133,6 +139,13 @@ def rank_leads(leads: Path, assessments: Path, most: int) -> list[RankedLead]:
         )
     ranked.sort(key=lambda item: (-item.opportunity, -item.reviews, item.lead_id))
     return ranked[:most]
+
+
+def _used(row: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:
+    """Return a row with the columns a report uses and where it came from."""
+    return plain_row(
+        {name: value for name, value in row.items() if name in columns or name.startswith(PROVENANCE)}
+    )
 
 
 def plain_row(row: Mapping[str, Any]) -> dict[str, Any]:

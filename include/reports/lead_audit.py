@@ -26,7 +26,7 @@ MOST_OFFERS = 40
 def captured(
     data: LeadData, *, job_id: str, run: Mapping[str, str | None], inputs: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """Return the document of inputs: whole rows, the market's sums, for whom and in which run, from which files.
+    """Return the document of inputs: the lead's rows, the market's sums, for whom and in which run, from which files.
 
     `run` has dag_id, run_id, pipeline_run_id; an item of `inputs` has dataset, key, sha256.
     """

@@ -25,6 +25,25 @@ def test_a_lead_comes_with_its_own_rows_only(gold: Gold) -> None:
     assert found.lead["_ingested_at"] == "2026-11-20T06:30:00+00:00"
 
 
+def test_who_to_contact_stays_in_gold(gold: Gold) -> None:
+    frame = pl.read_parquet(gold[0]).with_columns(
+        contact_email=pl.lit("ada@canary.example"), city=pl.lit("Valletta"), _batch_id=pl.lit("b1")
+    )
+    frame.write_parquet(gold[0])
+    found = data.read_lead(*gold, "1")
+    assert "canary" not in str(found)
+    assert (found.lead["city"], found.lead["_batch_id"]) == ("Valletta", "b1")
+
+
+def test_gold_contracts_hold_what_reports_read() -> None:
+    from include.medallion.contract import provenance_names
+    from include.medallion.tables import assessments, leads
+
+    provenance = set(provenance_names())
+    for table, columns in ((leads.TABLE, data.LEAD_COLUMNS), (assessments.TABLE, data.ASSESSMENT_COLUMNS)):
+        assert {*columns, data.INGESTED} <= {column.name for column in table.gold.columns} | provenance
+
+
 def test_the_market_is_an_exact_sum(gold: Gold) -> None:
     market = data.read_market(*gold)
     assert market.areas["price"] == (1000 * 40 + 700 * 4, 44)
