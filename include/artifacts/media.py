@@ -18,7 +18,7 @@ import threading
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from include.artifacts.digests import sha256_file
 from include.errors import ConfigurationError, InvalidInput, ProviderUnavailable, QualityGateFailed
@@ -130,49 +130,11 @@ def run(
         *(addresses.get(str(argument), str(argument)) for argument in arguments),
     ]
     troubles: list[BaseException] = []
-    log_file = tempfile.TemporaryFile()  # noqa: SIM115 - closed below, after the process is gone
-    try:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=log_file,
-            cwd=folder,
-            env={"LC_ALL": "C", "PATH": "/usr/bin:/bin", **(environment or {})},
-            pass_fds=[reading for reading, _ in pipes],
-            start_new_session=True,
-        )
-    except BaseException:
-        log_file.close()
-        for reading, writing in pipes:
-            os.close(reading)
-            os.close(writing)
-        raise
-    kill = _killer(process)
-    writers = [
-        threading.Thread(target=_write, args=(feed, writing, troubles, kill), daemon=True)
-        for feed, (_, writing) in zip(feeds, pipes, strict=True)
-    ]
-    for reading, _ in pipes:
-        os.close(reading)  # the child has its own; ours would keep a dead child's pipe open
-    try:
-        for writer in writers:
-            writer.start()
-        late = False
-        try:
-            stdout, _ = process.communicate(timeout=timeout_s)
-        except subprocess.TimeoutExpired:
-            late = True
-            kill()
-            stdout, _ = process.communicate()
-        for writer in writers:
-            writer.join()
+    with tempfile.TemporaryFile() as log_file:
+        process = _start(command, pipes, folder, environment or {}, log_file)
+        stdout, late = _attend(process, feeds, [writing for _, writing in pipes], timeout_s, troubles)
         log_file.seek(0)
         log = log_file.read().decode(errors="replace")
-    finally:
-        kill()
-        process.wait()
-        log_file.close()
     if troubles:
         raise troubles[0]
     if late:
@@ -182,6 +144,62 @@ def run(
     if process.returncode != 0:
         raise InvalidInput(f"ffmpeg failed with status {process.returncode}; {_tail(log)}")
     return Finished(stdout, log)
+
+
+def _start(
+    command: list[str],
+    pipes: list[tuple[int, int]],
+    folder: Path | None,
+    environment: dict[str, str],
+    log_file: IO[bytes],
+) -> subprocess.Popen[bytes]:
+    """Start the process; it alone keeps the reading ends, so that its death closes them."""
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log_file,
+            cwd=folder,
+            env={"LC_ALL": "C", "PATH": "/usr/bin:/bin", **environment},
+            pass_fds=[reading for reading, _ in pipes],
+            start_new_session=True,
+        )
+    except BaseException:
+        for _, writing in pipes:
+            os.close(writing)
+        raise
+    finally:
+        for reading, _ in pipes:
+            os.close(reading)
+
+
+def _attend(
+    process: subprocess.Popen[bytes],
+    feeds: Sequence[Iterable[Chunk]],
+    ends: Sequence[int],
+    timeout_s: float,
+    troubles: list[BaseException],
+) -> tuple[bytes, bool]:
+    """Feed a process until it ends; return its standard output and whether it had to be killed for being late."""
+    kill = _killer(process)
+    writers = [
+        threading.Thread(target=_write, args=(feed, end, troubles, kill), daemon=True)
+        for feed, end in zip(feeds, ends, strict=True)
+    ]
+    try:
+        for writer in writers:
+            writer.start()
+        try:
+            return process.communicate(timeout=timeout_s)[0], False
+        except subprocess.TimeoutExpired:
+            kill()
+            return process.communicate()[0], True
+    finally:
+        kill()
+        process.wait()
+        for writer in writers:
+            writer.join()
 
 
 def _killer(process: subprocess.Popen[bytes]) -> Callable[[], None]:
@@ -197,14 +215,14 @@ def _write(
     feed: Iterable[Chunk], descriptor: int, troubles: list[BaseException], kill: Callable[[], None]
 ) -> None:
     try:
-        with open(descriptor, "wb", buffering=0) as pipe:  # noqa: PTH123 - a descriptor, not a path
+        with open(descriptor, "wb", buffering=0) as pipe:
             for chunk in feed:
                 rest = memoryview(chunk).cast("B")
                 while rest:
                     rest = rest[pipe.write(rest) :]
     except BrokenPipeError:
         return  # ffmpeg has what it wants, or has failed: its status says which
-    except BaseException as error:  # noqa: BLE001 - raised again in the thread that called run
+    except BaseException as error:
         troubles.append(error)
         kill()
 
@@ -217,7 +235,9 @@ def reading(path: Path) -> list[str]:
     """Return the arguments that open an untrusted file as an input: forced demuxer, local files only, bounded memory."""
     demuxer = _DEMUXERS.get(path.suffix)
     if demuxer is None:
-        raise InvalidInput(f"{path.name}: not a kind of media file that is read here; known: {', '.join(_DEMUXERS)}")
+        raise InvalidInput(
+            f"{path.name}: not a kind of media file that is read here; known: {', '.join(_DEMUXERS)}"
+        )
     return [
         *("-max_alloc", str(_MAX_ALLOC_BYTES)),
         *("-protocol_whitelist", "file,pipe"),
@@ -230,7 +250,19 @@ def decode_check(path: Path) -> None:
     """Decode a media file from its first to its last frame; `QualityGateFailed` at the first thing that is wrong."""
     try:
         finished = run(
-            ["-v", "error", "-xerror", "-err_detect", "explode", *reading(path), "-map", "0", "-f", "null", "-"]
+            [
+                "-v",
+                "error",
+                "-xerror",
+                "-err_detect",
+                "explode",
+                *reading(path),
+                "-map",
+                "0",
+                "-f",
+                "null",
+                "-",
+            ]
         )
     except InvalidInput as error:
         raise QualityGateFailed(f"{path.name} does not decode: {error}") from error

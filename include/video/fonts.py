@@ -226,9 +226,9 @@ def _face_for(character: str, role: Role, han: int) -> Face | None:
 
 
 def clusters(text: str) -> list[str]:
-    """Split a text into what must stay together: a character with its marks, an emoji with its joiners, a flag.
+    r"""Split a text into what must stay together: a character with its marks, an emoji with its joiners, a flag.
 
-    >>> [len(cluster) for cluster in clusters("e\\u0301a")]
+    >>> [len(cluster) for cluster in clusters("e\u0301a")]
     [2, 1]
     """
     found: list[str] = []

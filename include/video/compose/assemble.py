@@ -25,8 +25,19 @@ def assemble(scenes: Sequence[Path], sound: Path | None, path: Path) -> None:
         (folder / "scenes.txt").write_text(listed)
         media.run(
             [
-                *("-v", "error", "-protocol_whitelist", "file,pipe", "-f", "concat", "-safe", "1", "-i", "scenes.txt"),
-                *(media.reading(_named(sound, folder)) if sound else ()),
+                *(
+                    "-v",
+                    "error",
+                    "-protocol_whitelist",
+                    "file,pipe",
+                    "-f",
+                    "concat",
+                    "-safe",
+                    "1",
+                    "-i",
+                    "scenes.txt",
+                ),
+                *(media.reading(sound) if sound else ()),
                 *("-map", "0:v:0", *(("-map", "1:a:0") if sound else ()), "-c", "copy"),
                 *("-map_metadata", "-1", "-movflags", "+faststart", "-fflags", "+bitexact"),
                 *("-flags:v", "+bitexact", "-flags:a", "+bitexact", "-f", "mp4", path.absolute()),
@@ -35,24 +46,41 @@ def assemble(scenes: Sequence[Path], sound: Path | None, path: Path) -> None:
         )
 
 
-def _named(sound: Path, folder: Path) -> Path:
-    """Give a sound file a suffix that says what it is; stored files have none."""
-    link = folder / "sound.m4a"
-    link.symlink_to(sound.absolute())
-    return link
-
-
 def thumbnail(video: Path, path: Path, *, at_s: float) -> None:
     """Write the frame that is shown at a time as PNG; `InvalidInput` when the video is shorter."""
     duration_s = media.probe(video).duration_s
     if not 0 <= at_s < duration_s:
-        raise InvalidInput(f"a thumbnail at {at_s:g} s of a video of {duration_s:g} s: choose a time inside it")
+        raise InvalidInput(
+            f"a thumbnail at {at_s:g} s of a video of {duration_s:g} s: choose a time inside it"
+        )
     convert = "scale=in_color_matrix=bt709:in_range=tv:out_range=pc:flags=bicubic+accurate_rnd+full_chroma_int+bitexact"
     media.run(
         [
             *("-v", "error", "-filter_threads", "1", "-ss", f"{at_s:.6f}", *media.reading(video)),
-            *("-map", "0:v:0", "-frames:v", "1", "-vf", f"{convert},format=rgb24", "-c:v", "png", "-threads", "1"),
-            *("-map_metadata", "-1", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-f", "image2", "-update", "1"),
+            *(
+                "-map",
+                "0:v:0",
+                "-frames:v",
+                "1",
+                "-vf",
+                f"{convert},format=rgb24",
+                "-c:v",
+                "png",
+                "-threads",
+                "1",
+            ),
+            *(
+                "-map_metadata",
+                "-1",
+                "-fflags",
+                "+bitexact",
+                "-flags:v",
+                "+bitexact",
+                "-f",
+                "image2",
+                "-update",
+                "1",
+            ),
             path.absolute(),
         ]
     )

@@ -7,6 +7,7 @@ font has are left out. Times in an ASS file are hundredths of a second.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from include.video.visuals.palettes import Colour, Palette
 
 MOST_WORDS = 4
-_SIZE = 68
+_SIZE = 74
 """Units per em of a caption; smaller for a line that would not fit."""
 _HOLD_S = 0.45
 """How long a line may stay after its last word when nothing follows at once."""
@@ -97,7 +98,7 @@ def _shared(sentence: list[Word], width: float, size: float) -> list[list[Word]]
     while cuts[-1] > 0:
         cuts.append(best[cuts[-1]][1])
     cuts.reverse()
-    return [sentence[first:end] for first, end in zip(cuts, cuts[1:], strict=False)]
+    return [sentence[first:end] for first, end in itertools.pairwise(cuts)]
 
 
 def escaped(text: str) -> str:
@@ -163,9 +164,7 @@ def _said(line: CaptionLine, start_s: float, size: float, shrink: float, palette
     return "".join(parts)
 
 
-def document(
-    groups: Iterable[tuple[CaptionLine, Palette, float]], areas: Geometry, *, until_s: float
-) -> str:
+def document(groups: Iterable[tuple[CaptionLine, Palette, float]], areas: Geometry, *, until_s: float) -> str:
     """Return an ASS file of lines, each with its scene's palette and the time that counts as zero."""
     base, unit = fonts.base(_ROLE), areas.unit
     band = areas.captions
@@ -198,7 +197,9 @@ def document(
         across = typeset.width_of(line.text, _ROLE, size)
         shrink = min(1.0, band.width / across) if across else 1.0
         begins = max(zero_s, line.start_s)
-        whole = f"{{\\an5\\pos({centre[0]:.1f},{centre[1]:.1f})\\fscx94\\fscy94\\t(0,110,\\fscx100\\fscy100)}}"
+        whole = (
+            f"{{\\an5\\pos({centre[0]:.1f},{centre[1]:.1f})\\fscx94\\fscy94\\t(0,110,\\fscx100\\fscy100)}}"
+        )
         text = _said(line, begins, size, shrink, palette)
         events.append(f"Dialogue: 0,{_time(start)},{_time(end)},Spoken,,0,0,0,,{whole}{text}")
     return "\n".join([*head, *events, ""])

@@ -40,11 +40,25 @@ _PEAK = re.compile(r"Peak:\s+(-?[\d.]+|-?inf|nan) dBFS")
 def measure(path: Path) -> Loudness:
     """Measure the loudness of a file's sound; minus infinity where there is silence."""
     log = media.run(
-        ["-v", "info", "-nostats", *media.reading(path), "-map", "0:a:0", "-af", "ebur128=peak=true:framelog=quiet", "-f", "null", "-"]
+        [
+            "-v",
+            "info",
+            "-nostats",
+            *media.reading(path),
+            "-map",
+            "0:a:0",
+            "-af",
+            "ebur128=peak=true:framelog=quiet",
+            "-f",
+            "null",
+            "-",
+        ]
     ).log
     integrated, peak = _INTEGRATED.findall(log), _PEAK.findall(log)
     if not integrated or not peak:
-        raise QualityGateFailed(f"the loudness of {path.name} could not be measured; the log ends: {log[-500:]}")
+        raise QualityGateFailed(
+            f"the loudness of {path.name} could not be measured; the log ends: {log[-500:]}"
+        )
     loud = float(integrated[-1])
     return Loudness(-math.inf if loud <= -70 else loud, float(peak[-1]))
 
@@ -78,7 +92,10 @@ def mix(voice: Path, music: Path | None, path: Path, *, duration_s: float) -> Lo
         for _ in range(_ROUNDS):
             _master(ducked, trial, gain_db, ceiling_db, samples)
             after = measure(trial)
-            if abs(after.integrated_lufs - TARGET_LUFS) <= TOLERANCE_LU / 2 and after.true_peak_dbtp <= CEILING_DBTP:
+            if (
+                abs(after.integrated_lufs - TARGET_LUFS) <= TOLERANCE_LU / 2
+                and after.true_peak_dbtp <= CEILING_DBTP
+            ):
                 break
             gain_db += TARGET_LUFS - after.integrated_lufs
             if after.true_peak_dbtp > CEILING_DBTP:  # the encoder swings above what it was given
@@ -99,9 +116,7 @@ def _fixed(samples: int) -> str:
 def _duck(voice: Path, music: Path | None, path: Path, samples: int) -> None:
     """Join voice and music, the music made quieter while the voice speaks; 32-bit float WAV."""
     stereo = f"aformat=sample_fmts=fltp:sample_rates={_RATE}:channel_layouts=stereo"
-    spoken = (
-        f"[0:a]{stereo},highpass=f=80,acompressor=threshold=0.125:ratio=2.5:attack=8:release=120:makeup=1.6,{_fixed(samples)}"
-    )
+    spoken = f"[0:a]{stereo},highpass=f=80,acompressor=threshold=0.125:ratio=2.5:attack=8:release=120:makeup=1.6,{_fixed(samples)}"
     inputs: list[str | Path] = [*media.reading(voice)]
     if music is None:
         chains = f"{spoken}[out]"

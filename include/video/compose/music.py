@@ -36,11 +36,12 @@ _PROGRESSIONS = {
 _TONES = {"pentatonic": (0, 1, 2, 4, 5)}
 """Degrees that the arpeggio may use where it is not the chord's own."""
 
+
 def synthesise(music: Music, duration_s: float) -> NDArray[np.float32]:
     """Return a music bed of shape (samples, 2), its largest sample 0.8, fading in and out; `InvalidInput` below 1 s."""
     if duration_s < 1.0:
         raise InvalidInput(f"music of {duration_s:g} s: at least one second is needed")
-    dice = random.Random(f"music:{music.seed}:{music.bpm}:{music.mode}")  # noqa: S311 - music, not a secret
+    dice = random.Random(f"music:{music.seed}:{music.bpm}:{music.mode}")
     count = round(duration_s * RATE)
     beat = 60.0 / music.bpm
     bars = int(np.ceil(duration_s / (4 * beat))) + 1
@@ -58,7 +59,13 @@ def synthesise(music: Music, duration_s: float) -> NDArray[np.float32]:
         for place, note in enumerate(chord):
             _add(parts["pad"], start, _pad(note + 12, 4 * beat + 0.6), pan=(place - 1.5) * 0.35, gain=0.10)
         for at in (0.0, 1.5, 2.0, 3.5):
-            _add(parts["bass"], start + at * beat, _bass(_note(key - 12, scale, degree), 0.9 * beat), pan=0.0, gain=0.34)
+            _add(
+                parts["bass"],
+                start + at * beat,
+                _bass(_note(key - 12, scale, degree), 0.9 * beat),
+                pan=0.0,
+                gain=0.34,
+            )
         if bar >= 1:
             for step in range(8):
                 if rests[step] and bar % 4 != 3:
@@ -71,7 +78,13 @@ def synthesise(music: Music, duration_s: float) -> NDArray[np.float32]:
                 )
                 late = swing if step % 2 else 0.0
                 gain = 0.13 * (1.0 if step % 4 == 0 else 0.72)
-                _add(parts["pluck"], start + step * beat / 2 + late, _pluck(note, 0.9), pan=(-0.45, 0.45)[step % 2], gain=gain)
+                _add(
+                    parts["pluck"],
+                    start + step * beat / 2 + late,
+                    _pluck(note, 0.9),
+                    pan=(-0.45, 0.45)[step % 2],
+                    gain=gain,
+                )
         _drum_bar(parts["drums"], start, beat, bar, music.seed)
     dry = parts["pad"] + parts["pluck"]
     wet = _room(dry, dice.randrange(2**31))
@@ -80,7 +93,8 @@ def synthesise(music: Music, duration_s: float) -> NDArray[np.float32]:
     bed = np.tanh(mixed[:count] * 1.2)
     _fade(bed, 0.04, 1.1)
     peak = float(np.abs(bed).max())
-    return (bed * (0.8 / peak if peak else 0.0)).astype(np.float32)
+    level: NDArray[np.float32] = (bed * (0.8 / peak if peak else 0.0)).astype(np.float32)
+    return level
 
 
 def write(music: Music, duration_s: float, path: Path) -> None:
@@ -121,23 +135,37 @@ def _pad(note: int, length_s: float) -> NDArray[np.float32]:
     t = _times(length_s)
     sound = sum((_tone(_hertz(note + cents / 100), t, 6, 1.6) for cents in (-7, 0, 6)), np.zeros_like(t))
     rise, fall = np.minimum(t / 0.35, 1), np.minimum((length_s - t) / 0.6, 1)
-    return (sound * rise * np.maximum(fall, 0) / 3).astype(np.float32)
+    shaped: NDArray[np.float32] = (sound * rise * np.maximum(fall, 0) / 3).astype(np.float32)
+    return shaped
 
 
 def _bass(note: int, length_s: float) -> NDArray[np.float32]:
     t = _times(length_s)
     sound = _tone(_hertz(note), t, 4, 1.8)
-    return (sound * np.minimum(t / 0.008, 1) * np.exp(-t * 3.2) * np.minimum((length_s - t) / 0.03, 1)).astype(np.float32)
+    shaped: NDArray[np.float32] = (
+        sound * np.minimum(t / 0.008, 1) * np.exp(-t * 3.2) * np.minimum((length_s - t) / 0.03, 1)
+    ).astype(np.float32)
+    return shaped
 
 
 def _pluck(note: int, length_s: float) -> NDArray[np.float32]:
     t = _times(length_s)
-    bright = _tone(_hertz(note), t, 5, 1.2) * np.exp(-t * 11) + _tone(_hertz(note), t, 2, 2.0) * np.exp(-t * 4.5) * 0.6
-    return (bright * np.minimum(t / 0.004, 1) * np.minimum((length_s - t) / 0.05, 1)).astype(np.float32)
+    bright = (
+        _tone(_hertz(note), t, 5, 1.2) * np.exp(-t * 11)
+        + _tone(_hertz(note), t, 2, 2.0) * np.exp(-t * 4.5) * 0.6
+    )
+    shaped: NDArray[np.float32] = (
+        bright * np.minimum(t / 0.004, 1) * np.minimum((length_s - t) / 0.05, 1)
+    ).astype(np.float32)
+    return shaped
 
 
 def _drum_bar(part: NDArray[np.float32], start: float, beat: float, bar: int, seed: int) -> None:
-    kick, hat, clap = _kick(), _noise(0.05, 90.0, seed + 1, high=True), _noise(0.16, 26.0, seed + 2, high=False)
+    kick, hat, clap = (
+        _kick(),
+        _noise(0.05, 90.0, seed + 1, high=True),
+        _noise(0.16, 26.0, seed + 2, high=False),
+    )
     for number in range(4):
         if bar > 0 or number >= 2:
             _add(part, start + number * beat, kick, pan=0.0, gain=0.55)
@@ -151,17 +179,25 @@ def _drum_bar(part: NDArray[np.float32], start: float, beat: float, bar: int, se
 def _kick() -> NDArray[np.float32]:
     t = _times(0.28)
     phase = 2 * np.pi * (48 * t + (120 / 34) * (1 - np.exp(-34 * t)))
-    return (np.sin(phase) * np.exp(-t * 13) * np.minimum(t / 0.002, 1)).astype(np.float32)
+    shaped: NDArray[np.float32] = (np.sin(phase) * np.exp(-t * 13) * np.minimum(t / 0.002, 1)).astype(
+        np.float32
+    )
+    return shaped
 
 
 def _noise(length_s: float, fall: float, seed: int, *, high: bool) -> NDArray[np.float32]:
     t = _times(length_s)
     raw = np.random.default_rng(seed).standard_normal(t.size).astype(np.float32)
     sharp = np.diff(raw, prepend=np.float32(0)) if high else raw - 0.6 * np.roll(raw, 1)
-    return (sharp * np.exp(-t * fall) * np.minimum(t / 0.001, 1) * 0.6).astype(np.float32)
+    shaped: NDArray[np.float32] = (sharp * np.exp(-t * fall) * np.minimum(t / 0.001, 1) * 0.6).astype(
+        np.float32
+    )
+    return shaped
 
 
-def _add(part: NDArray[np.float32], start_s: float, sound: NDArray[np.float32], *, pan: float, gain: float) -> None:
+def _add(
+    part: NDArray[np.float32], start_s: float, sound: NDArray[np.float32], *, pan: float, gain: float
+) -> None:
     first = round(start_s * RATE)
     last = min(first + sound.size, part.shape[0])
     angle = (pan + 1) * np.pi / 4
@@ -172,20 +208,22 @@ def _add(part: NDArray[np.float32], start_s: float, sound: NDArray[np.float32], 
 def _room(dry: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
     """Return the dry sound in a small bright room: convolution with decaying noise."""
     t = _times(1.1)
-    tail = np.random.default_rng(seed).standard_normal((t.size, 2)).astype(np.float32)
-    tail = (tail + np.roll(tail, 1, 0) + np.roll(tail, 2, 0)) / 3
-    tail *= (np.exp(-t * 5.2) * np.minimum(t / 0.012, 1))[:, None]
+    raw = np.random.default_rng(seed).standard_normal((t.size, 2))
+    smooth = (raw + np.roll(raw, 1, 0) + np.roll(raw, 2, 0)) / 3
+    tail = smooth * (np.exp(-t * 5.2) * np.minimum(t / 0.012, 1))[:, None]
     tail /= np.sqrt((tail**2).sum(axis=0, keepdims=True))
     size = 1 << (dry.shape[0] + tail.shape[0] - 1).bit_length()
     product = np.fft.rfft(dry, size, axis=0) * np.fft.rfft(tail, size, axis=0)
-    return np.fft.irfft(product, size, axis=0)[: dry.shape[0]].astype(np.float32)
+    shaped: NDArray[np.float32] = np.fft.irfft(product, size, axis=0)[: dry.shape[0]].astype(np.float32)
+    return shaped
 
 
 def _pump(count: int, beat: float) -> NDArray[np.float32]:
     """Return the gain that makes room for every kick."""
     t = np.arange(count, dtype=np.float64) / RATE
     since = np.mod(t, beat)
-    return (1 - 0.45 * np.exp(-since * 9.0)).astype(np.float32)
+    shaped: NDArray[np.float32] = (1 - 0.45 * np.exp(-since * 9.0)).astype(np.float32)
+    return shaped
 
 
 def _fade(bed: NDArray[np.float32], in_s: float, out_s: float) -> None:

@@ -69,7 +69,9 @@ def _bold(track: OverlayTrack, palette: Palette, unit: float, frame: tuple[int, 
     edge = math.ceil(3 * blur) + stroke
     text = _lines(block, palette.ink, edge)
     mask = Image.fromarray(typeset.mask_of(Sprite(text)))
-    grown = mask.filter(ImageFilter.MaxFilter(2 * stroke + 1)).filter(ImageFilter.GaussianBlur(max(0.6, stroke * 0.22)))
+    grown = mask.filter(ImageFilter.MaxFilter(2 * stroke + 1)).filter(
+        ImageFilter.GaussianBlur(max(0.6, stroke * 0.22))
+    )
     soft = grown.filter(ImageFilter.GaussianBlur(blur))
     pixels = tinted((np.asarray(soft).astype(np.uint16) * 150 // 255).astype(np.uint8), palette.deep)
     pixels = np.roll(pixels, max(1, round(5 * unit)), axis=0)
@@ -93,7 +95,13 @@ def _plated(track: OverlayTrack, palette: Palette, unit: float, frame: tuple[int
     )
     shape = Canvas(math.ceil(block.width + 2 * across), math.ceil(block.height + 2 * down))
     shape.bar(
-        0, 0, block.width + 2 * across, block.height + 2 * down, radius=22 * unit, colour=palette.deep, opacity=0.74
+        0,
+        0,
+        block.width + 2 * across,
+        block.height + 2 * down,
+        radius=22 * unit,
+        colour=palette.deep,
+        opacity=0.74,
     )
     shape.bar(0, 0, 8 * unit, block.height + 2 * down, radius=4 * unit, colour=palette.accent)
     _write(shape, block, palette.ink, across, down + block.size * 0.06)
@@ -114,7 +122,9 @@ def _pill(track: OverlayTrack, palette: Palette, unit: float, frame: tuple[int, 
     tall = size * typeset.CAP_HEIGHT + 2 * down
     shape = Canvas(math.ceil(wide + 2 * across), math.ceil(tall))
     shape.bar(0, 0, wide + 2 * across, tall, radius=tall / 2, colour=palette.accent)
-    shape.paste(typeset.line(words, "strong", size, palette.deep, tracking), across, down + size * typeset.CAP_HEIGHT)
+    shape.paste(
+        typeset.line(words, "strong", size, palette.deep, tracking), across, down + size * typeset.CAP_HEIGHT
+    )
     return _shadowed(shape.pixels, track, palette, unit, block, across, down, frame)
 
 
@@ -138,7 +148,10 @@ def _shadowed(
     top = track.box.y + (track.box.height - shape.shape[0]) / 2
     placed = _placed(pixels, track.box.x - edge, top - edge, edge, block, frame)
     text = Box(
-        round(track.box.x + across), round(top + down), math.ceil(block.width), math.ceil(shape.shape[0] - 2 * down)
+        round(track.box.x + across),
+        round(top + down),
+        math.ceil(block.width),
+        math.ceil(shape.shape[0] - 2 * down),
     )
     return Placed(placed.pixels, placed.box, text)
 

@@ -16,7 +16,6 @@ from include.artifacts import media
 from include.video import fonts
 from include.video.compose import captions, overlays
 from include.video.compose.timeline import timeline
-from include.video.plan import Plan
 from include.video.visuals import gallery
 from include.video.visuals.backdrop import Backdrop
 from include.video.visuals.palettes import PALETTES
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from include.video.compose.timeline import OverlayTrack, SceneTrack, Timeline
+    from include.video.plan import Plan
     from include.video.visuals.picture import Picture
 
 PRESET, CRF = "veryfast", 20
@@ -62,13 +62,28 @@ def staged(plan: Plan, number: int, words: Sequence[Mapping[str, Any]], *, scale
     return Staged(
         line=line,
         track=track,
-        ground=Backdrop(palette, plan.seed * 1000 + number, line.width, line.height, line.fps),
+        ground=Backdrop(
+            palette,
+            plan.seed * 1000 + number,
+            line.width,
+            line.height,
+            line.fps,
+            waves=_waves(scene.visual.kind, line, track),
+        ),
         picture=gallery.picture(scene.visual.content, setting),
         overlays=tuple(
             (overlay, overlays.draw(overlay, palette, unit, (line.width, line.height)))
             for overlay in track.overlays
         ),
     )
+
+
+def _waves(kind: str, line: Timeline, track: SceneTrack) -> tuple[float, float] | None:
+    """Return where rings of light start: behind a single figure, from its middle."""
+    if kind != "big_number":
+        return None
+    box = track.picture
+    return (box.x + box.width / 2) / line.width, (box.y + box.height / 2) / line.height
 
 
 def render(
@@ -106,7 +121,10 @@ def render(
         (folder / "fonts.conf").write_text("<fontconfig></fontconfig>\n")
         media.run(
             _arguments(scene, subtitles is not None, threads, path),
-            feeds=[scene.ground.frames(scene.track.frames), gallery.frames(scene.picture, scene.track.frames)],
+            feeds=[
+                scene.ground.frames(scene.track.frames),
+                gallery.frames(scene.picture, scene.track.frames),
+            ],
             folder=folder,
             environment={"FONTCONFIG_FILE": str(folder / "fonts.conf")},
         )
@@ -140,7 +158,18 @@ def _arguments(scene: Staged, subtitles: bool, threads: int, path: Path) -> list
 def encoding(fps: int, threads: int = 1) -> list[str]:
     """Return the encoder's arguments: everything that decides bytes is said, nothing is left to the machine."""
     return [
-        *("-c:v", "libx264", "-preset", PRESET, "-crf", str(CRF), "-profile:v", "high", "-pix_fmt", "yuv420p"),
+        *(
+            "-c:v",
+            "libx264",
+            "-preset",
+            PRESET,
+            "-crf",
+            str(CRF),
+            "-profile:v",
+            "high",
+            "-pix_fmt",
+            "yuv420p",
+        ),
         *("-threads", str(threads), "-g", str(2 * fps), "-x264-params", "aq-mode=3:aq-strength=0.9"),
         *("-color_range", "tv", "-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709"),
         *("-video_track_timescale", str(fps * 512), "-an", "-map_metadata", "-1", "-movflags", "+faststart"),
@@ -185,19 +214,22 @@ def slide_units() -> float:
     return 90.0
 
 
-def recipe(plan: Plan, number: int, words: Sequence[Mapping[str, Any]], *, scale: float = 1.0) -> dict[str, Any]:
+def recipe(
+    plan: Plan, number: int, words: Sequence[Mapping[str, Any]], *, scale: float = 1.0
+) -> dict[str, Any]:
     """Return everything besides this package's own code that decides the bytes of a scene, as plain JSON.
 
     Only the scene itself: its visual, overlays, length, place in time, the words spoken meanwhile. Another scene's
     edit leaves it unchanged.
     """
     import numpy
-    from PIL import Image, features
+    import PIL
+    from PIL import features
 
     line = timeline(plan, words, scale=scale)
     track, scene = line.scene(number), plan.scene(number)
     texts = [word.text for word in track.words] + [overlay.text for overlay in scene.overlays]
-    texts += _strings(scene.visual.data) + (list(plan.hashtags) if scene.visual.kind == "closing" else [])
+    texts += strings(scene.visual.data) + (list(plan.hashtags) if scene.visual.kind == "closing" else [])
     return {
         "visual": scene.visual.model_dump(mode="json"),
         "overlays": [overlay.model_dump(mode="json") for overlay in scene.overlays],
@@ -209,18 +241,19 @@ def recipe(plan: Plan, number: int, words: Sequence[Mapping[str, Any]], *, scale
         "fonts": fonts.digests(texts),
         "libraries": {
             "numpy": numpy.__version__,
-            "pillow": Image.__version__,
+            "pillow": PIL.__version__,
             "freetype": str(features.version("freetype2")),
             "raqm": str(features.version("raqm")),
         },
     }
 
 
-def _strings(value: Any) -> list[str]:
+def strings(value: Any) -> list[str]:
+    """Return every text inside plain JSON data."""
     if isinstance(value, str):
         return [value]
     if isinstance(value, dict):
-        return [text for item in value.values() for text in _strings(item)]
+        return [text for item in value.values() for text in strings(item)]
     if isinstance(value, list):
-        return [text for item in value for text in _strings(item)]
+        return [text for item in value for text in strings(item)]
     return []

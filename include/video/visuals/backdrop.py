@@ -22,10 +22,20 @@ SHRINK = 8
 class Backdrop:
     """A ground that moves; the same palette, seed and size give the same frames.
 
-    A frame is (height, width, 3), uint16 over the whole range, sRGB.
+    A frame is (height, width, 3), uint16 over the whole range, sRGB. `waves` is where rings of light start, in shares of
+    the frame; None for none.
     """
 
-    def __init__(self, palette: Palette, seed: int, width: int, height: int, fps: int) -> None:
+    def __init__(
+        self,
+        palette: Palette,
+        seed: int,
+        width: int,
+        height: int,
+        fps: int,
+        *,
+        waves: tuple[float, float] | None = None,
+    ) -> None:
         self.width, self.height = max(16, math.ceil(width / SHRINK)), max(16, math.ceil(height / SHRINK))
         self._fps = fps
         dice = random.Random(f"backdrop:{seed}")
@@ -46,6 +56,14 @@ class Backdrop:
         x = np.linspace(0, 1, self.width, dtype=np.float32)
         y = np.linspace(0, 1, self.height, dtype=np.float32)
         self._x, self._y = x, y
+        self._distance: NDArray[np.float32] | None = None
+        if waves is not None:
+            across, down = (
+                x[None, :] - np.float32(waves[0]),
+                (y[:, None] - np.float32(waves[1])) * (height / width),
+            )
+            self._distance = np.hypot(across, down)
+        self._wave = np.array(palette.second, np.float32) * 257
         edge = 1 - 0.30 * np.clip((x[None, :] - 0.5) ** 2 + (y[:, None] - 0.5) ** 2, 0, 1)
         self._vignette = edge[..., None].astype(np.float32)
 
@@ -62,6 +80,15 @@ class Backdrop:
             row = np.exp(-(((self._y - centre_y) * min(aspect, 1.6) / size) ** 2))
             light = (row[:, None] * column[None, :])[..., None]
             mixed += (colour - mixed) * light * 0.85
+        if self._distance is not None:
+            for delay in (0.0, 0.55, 1.1, 1.65):
+                age = (t - 0.1 - delay) % 2.2
+                if t < 0.1 + delay:
+                    continue
+                ring = np.exp(-(((self._distance - 0.62 * age) / 0.035) ** 2)) * (
+                    0.26 * max(0.0, 1 - age / 2.2)
+                )
+                mixed += (self._wave - mixed) * ring[..., None]
         mixed *= self._vignette
         return np.clip(np.rint(mixed), 0, 65535).astype("<u2")
 

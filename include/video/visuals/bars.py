@@ -67,9 +67,7 @@ class BarsPicture:
         self._canvas.paste(value, width - value.advance, baseline, opacity=seen)
         bar_top = baseline + self._size * 0.15 + self._gap
         radius = self._bar / 2
-        self._canvas.bar(
-            0, bar_top, width, self._bar, radius=radius, colour=palette.ink, opacity=0.13 * seen
-        )
+        self._canvas.bar(0, bar_top, width, self._bar, radius=radius, colour=palette.ink, opacity=0.13 * seen)
         long = max(self._shares[place] * grown * width, self._bar * 0.6 * seen)
         self._canvas.bar(
             0,

@@ -29,12 +29,28 @@ class BigNumberPicture:
         self._size = self._largest(self._figure.display, wide, high * 0.42)
         label = "" if setting.repeats(content.label) else content.label
         self._label = (
-            typeset.fit(label, "text", wide, high * 0.22, largest=setting.px(56), smallest=setting.px(30), most_lines=2)
+            typeset.fit(
+                label,
+                "text",
+                wide,
+                high * 0.22,
+                largest=setting.px(56),
+                smallest=setting.px(30),
+                most_lines=2,
+            )
             if label
             else None
         )
         self._words = (
-            typeset.fit(words, "display", wide, high * 0.2, largest=setting.px(120), smallest=setting.px(40), most_lines=1)
+            typeset.fit(
+                words,
+                "display",
+                wide,
+                high * 0.2,
+                largest=setting.px(120),
+                smallest=setting.px(40),
+                most_lines=1,
+            )
             if words
             else None
         )
@@ -71,7 +87,12 @@ class BigNumberPicture:
         if self._words:
             arrived = easing.out_cubic(easing.progress(number, setting.entrance(0.35), setting.entrance(0.5)))
             sprite = typeset.line(self._words.lines[0], self._words.role, self._words.size, palette.accent)
-            canvas.paste(sprite, (arrived - 1) * setting.px(60), y + self._gap * 0.35 + self._words.baseline(0), opacity=arrived)
+            canvas.paste(
+                sprite,
+                (arrived - 1) * setting.px(60),
+                y + self._gap * 0.35 + self._words.baseline(0),
+                opacity=arrived,
+            )
             y += self._words.height + self._gap * 0.35
         y += self._gap
         wide, radius = float(self._set.box.width), self._bar / 2

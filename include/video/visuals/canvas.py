@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from include.video.visuals.palettes import Colour
 
+
 @dataclass(frozen=True, eq=False)
 class Sprite:
     """A small picture: premultiplied RGBA of shape (height, width, 4), and where its origin lies in it."""
@@ -67,7 +68,8 @@ def laid_over(under: NDArray[np.uint8], over: NDArray[np.uint8]) -> None:
 def _quotients() -> NDArray[np.uint8]:
     """Return the table of round(255 * value / alpha), by alpha and value."""
     alpha, value = np.arange(256)[:, None], np.arange(256)[None, :]
-    return np.minimum((value * 255 + alpha // 2) // np.maximum(alpha, 1), 255).astype(np.uint8)
+    quotients: NDArray[np.int64] = (value * 255 + alpha // 2) // np.maximum(alpha, 1)
+    return np.minimum(quotients, 255).astype(np.uint8)
 
 
 def straighten(pixels: NDArray[np.uint8]) -> None:

@@ -68,7 +68,13 @@ class ClosingPicture:
             baseline = y + self._headline.baseline(row)
             fall = (1 - risen) * self._headline.size * 1.15
             sill = baseline + self._headline.size * 0.27
-            canvas.paste(sprite, 0, baseline + fall, window=(0, 0, self._set.box.width, sill), opacity=min(1.0, 2 * risen))
+            canvas.paste(
+                sprite,
+                0,
+                baseline + fall,
+                window=(0, 0, self._set.box.width, sill),
+                opacity=min(1.0, 2 * risen),
+            )
         y += self._headline.height + self._gap
         start = setting.entrance(0.55)
         seen = easing.progress(number, start, setting.entrance(0.55))
@@ -79,22 +85,35 @@ class ClosingPicture:
             light = glow(math.ceil(min(px(240), wide / 2 + self._set.margin)), palette.accent, 0.42)
             canvas.paste(light, wide / 2, y + self._pill / 2, opacity=(0.3 + 0.7 * beat) * min(1.0, 2 * seen))
             canvas.bar(
-                0, y, wide, self._pill, radius=min(self._pill / 2, px(56)), colour=palette.accent, opacity=min(1.0, 2 * seen)
+                0,
+                y,
+                wide,
+                self._pill,
+                radius=min(self._pill / 2, px(56)),
+                colour=palette.accent,
+                opacity=min(1.0, 2 * seen),
             )
             for row, text in enumerate(self._call.lines):
                 sprite = typeset.line(text, self._call.role, self._call.size, palette.deep)
                 canvas.paste(
-                    sprite, px(56), y + px(29) + self._call.size * 0.06 + self._call.baseline(row), opacity=easing.in_out(seen)
+                    sprite,
+                    px(56),
+                    y + px(29) + self._call.size * 0.06 + self._call.baseline(row),
+                    opacity=easing.in_out(seen),
                 )
         y += self._pill + self._gap
         turn = 0
         for row_of_tags in self._rows:
             for tag, left, across in row_of_tags:
-                seen = easing.out_cubic(easing.progress(number, setting.entrance(0.8) + turn * 2, setting.entrance(0.4)))
+                seen = easing.out_cubic(
+                    easing.progress(number, setting.entrance(0.8) + turn * 2, setting.entrance(0.4))
+                )
                 turn += 1
                 tall = self._tag_size * 1.7
                 lift = (1 - seen) * px(20)
-                canvas.bar(left, y + lift, across, tall, radius=tall / 2, colour=palette.ink, opacity=0.14 * seen)
+                canvas.bar(
+                    left, y + lift, across, tall, radius=tall / 2, colour=palette.ink, opacity=0.14 * seen
+                )
                 sprite = typeset.line(tag, "text", self._tag_size, palette.ink)
                 canvas.paste(sprite, left + self._tag_size * 0.65, y + lift + tall * 0.68, opacity=seen)
             y += self._tag_size * 2.1

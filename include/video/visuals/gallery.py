@@ -49,7 +49,7 @@ def frames(drawn: Picture, count: int) -> Iterator[memoryview]:
     for number in range(count):
         pixels = np.ascontiguousarray(drawn.frame(number))
         straighten(pixels)
-        yield memoryview(pixels)
+        yield pixels.data
 
 
 def clip(drawn: Picture, fps: int, count: int) -> VideoClip:

@@ -20,7 +20,9 @@ class Heading:
         self._unit = "" if setting.repeats(unit) else unit.strip()
         wide, high = float(setting.box.width), setting.box.height * 0.26
         self._title = (
-            typeset.fit(title, "display", wide, high, largest=setting.px(66), smallest=setting.px(36), most_lines=2)
+            typeset.fit(
+                title, "display", wide, high, largest=setting.px(66), smallest=setting.px(36), most_lines=2
+            )
             if title
             else None
         )
@@ -39,9 +41,7 @@ class Heading:
             return
         seen = easing.out_cubic(easing.progress(frame, 0, setting.entrance(0.45)))
         drawn = easing.out_expo(easing.progress(frame, 2, setting.entrance(0.7)))
-        canvas.bar(
-            0, 0, setting.px(96) * drawn, setting.px(8), radius=setting.px(4), colour=palette.accent
-        )
+        canvas.bar(0, 0, setting.px(96) * drawn, setting.px(8), radius=setting.px(4), colour=palette.accent)
         lift = (1 - seen) * setting.px(28)
         if self._title:
             for place, text in enumerate(self._title.lines):

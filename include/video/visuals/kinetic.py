@@ -82,6 +82,12 @@ class KineticPicture:
                 baseline = y + self._pad * 0.3 + block.baseline(row)
                 sill = baseline + block.size * 0.27
                 fall = (1 - risen) * block.size * 1.15
-                canvas.paste(sprite, left, baseline + fall, window=(0, 0, self._set.box.width, sill), opacity=min(1.0, risen * 2))
+                canvas.paste(
+                    sprite,
+                    left,
+                    baseline + fall,
+                    window=(0, 0, self._set.box.width, sill),
+                    opacity=min(1.0, risen * 2),
+                )
             y += block.height + self._gap + (self._pad * 0.5 if marked else 0)
         return canvas.pixels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING
 
@@ -83,7 +84,10 @@ class LinePicture:
             return list(range(count))
         values = [point.value for point in self._points]
         chosen = [count - 1]
-        for place in (values.index(max(values)), 0):  # a value that would touch one already chosen is left out
+        for place in (
+            values.index(max(values)),
+            0,
+        ):  # a value that would touch one already chosen is left out
             room = self._set.box.width * 0.26
             if all(abs(self._at[place][0] - self._at[other][0]) > room for other in chosen):
                 chosen.append(place)
@@ -110,12 +114,18 @@ class LinePicture:
         setting = self._set
         seen = easing.out_cubic(easing.progress(frame, 0, setting.entrance(0.6)))
         size, count = self._size * 0.86, len(self._points)
-        every = range(count) if count <= 5 else (0, count // 2, count - 1)
+        step = self._at[1][0] - self._at[0][0]
+        widest = max(typeset.width_of(point.label, "text", size) for point in self._points)
+        every = range(count) if widest < step * 0.86 else (0, count - 1)
         baseline = self._set.box.height - size * 0.35
         for place in every:
-            text = typeset.cut(self._points[place].label, "text", size, self._set.box.width / len(every) * 0.94)
+            text = typeset.cut(
+                self._points[place].label, "text", size, self._set.box.width / len(every) * 0.94
+            )
             sprite = typeset.line(text, "text", size, setting.palette.soft)
-            left = min(max(self._at[place][0] - sprite.advance / 2, 0.0), self._set.box.width - sprite.advance)
+            left = min(
+                max(self._at[place][0] - sprite.advance / 2, 0.0), self._set.box.width - sprite.advance
+            )
             self._canvas.paste(sprite, left, baseline, opacity=seen)
 
     def frame(self, number: int) -> NDArray[np.uint8]:
@@ -128,9 +138,11 @@ class LinePicture:
         for place in range(4):
             drawn = easing.out_expo(easing.progress(number, place * 2, setting.entrance(0.8)))
             y = self._floor + (self._ceiling - self._floor) * place / 3
-            canvas.bar(0, y, width * drawn, thin, radius=0, colour=palette.ink, opacity=0.30 if place == 0 else 0.12)
+            canvas.bar(
+                0, y, width * drawn, thin, radius=0, colour=palette.ink, opacity=0.30 if place == 0 else 0.12
+            )
         self._names(number)
-        start, drawing = setting.entrance(0.25), min(1.7 * setting.fps, 0.62 * setting.frames)
+        start, drawing = setting.entrance(0.25), min(1.4 * setting.fps, 0.5 * setting.frames)
         share = easing.in_out(easing.progress(number, start, drawing))
         first_x, last_x = self._at[0][0], self._at[-1][0]
         x = first_x + (last_x - first_x) * share
@@ -140,11 +152,15 @@ class LinePicture:
             canvas.paste(self._curve, 0, 0, window=window)
             y = _height_at(self._path, x)
             beat = 0.5 - 0.5 * math.cos(2 * math.pi * 1.1 * (number - start) / setting.fps)
-            canvas.paste(glow(math.ceil(setting.px(64)), palette.accent, 0.55), x, y, opacity=0.55 + 0.45 * beat)
+            canvas.paste(
+                glow(math.ceil(setting.px(64)), palette.accent, 0.55), x, y, opacity=0.55 + 0.45 * beat
+            )
             canvas.paste(disc(self._tip, palette.accent), x, y)
             canvas.paste(disc(self._tip * 0.45, palette.deep), x, y)
         for place in self._labelled:
-            along = (self._at[place][0] - first_x) / (last_x - first_x)
+            along = max(
+                0.2, (self._at[place][0] - first_x) / (last_x - first_x)
+            )  # first: once the tip is past it
             self._tag(place, number, start + drawing * _when(along))
         return canvas.pixels
 
@@ -163,13 +179,13 @@ def _smooth(points: list[tuple[float, float]], steps: int = 14) -> list[tuple[fl
 
     Source: monotone cubic interpolation, Fritsch and Carlson 1980, with the harmonic mean of neighbouring slopes.
     """
-    slopes = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in zip(points, points[1:], strict=False)]
+    slopes = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in itertools.pairwise(points)]
     tangents = [slopes[0]]
-    for before, after in zip(slopes, slopes[1:], strict=False):
+    for before, after in itertools.pairwise(slopes):
         tangents.append(0.0 if before * after <= 0 else 2 * before * after / (before + after))
     tangents.append(slopes[-1])
     path: list[tuple[float, float]] = []
-    for place, ((x0, y0), (x1, y1)) in enumerate(zip(points, points[1:], strict=False)):
+    for place, ((x0, y0), (x1, y1)) in enumerate(itertools.pairwise(points)):
         wide = x1 - x0
         for step in range(steps):
             s = step / steps

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 from include.video.visuals.geometry import Box
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     import numpy as np
+    from numpy.typing import NDArray
 
     from include.video.visuals.palettes import Palette
 

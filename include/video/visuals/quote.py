@@ -27,7 +27,9 @@ class QuotePicture:
         mark_room = self._mark * 0.42
         source = "" if setting.repeats(content.source) else content.source.strip()
         self._source_size = px(36)
-        self._source = typeset.cut(source, "text", self._source_size, wide - 2 * self._pad - px(70)) if source else ""
+        self._source = (
+            typeset.cut(source, "text", self._source_size, wide - 2 * self._pad - px(70)) if source else ""
+        )
         foot = self._source_size * 2.1 if source else 0.0
         self._block = typeset.fit(
             content.text,
@@ -51,9 +53,7 @@ class QuotePicture:
         risen = easing.out_expo(easing.progress(number, 0, setting.entrance(0.7)))
         lift = (1 - risen) * setting.px(90) - setting.px(6) * easing.progress(number, 0, setting.frames)
         lift = max(lift, -self._top)
-        shape = card(
-            self._set.box.width, round(self._card_height), round(setting.px(44)), palette.deep, 0.46
-        )
+        shape = card(self._set.box.width, round(self._card_height), round(setting.px(44)), palette.deep, 0.46)
         canvas.paste(shape, 0, round(self._top + lift), opacity=risen)
         drawn = easing.out_expo(easing.progress(number, 3, setting.entrance(0.8)))
         canvas.bar(
