@@ -69,7 +69,7 @@ COMPOSITION = Stage(
     "video",
     body="include.video.stages:compose_video",
     inputs=("media/scripts", "media/voiceovers", "media/words", "media/scenes"),
-    outputs=("media/music", "media/captions", "media/videos", "media/thumbnails"),
+    outputs=("media/captions", "media/music", "media/mixes", "media/videos", "media/thumbnails"),
     code=(*PICTURES, "include/video/stages.py"),
     doc="Make music, mix it under the voice, join the scenes, caption them; choose a thumbnail.",
 )
@@ -77,8 +77,8 @@ REVIEW_MATERIAL = Stage(
     "review",
     "video",
     body="include.video.stages:review_material",
-    inputs=("media/scripts", "media/words", "media/videos"),
-    outputs=("media/reviews", "media/quality"),
+    inputs=("media/scripts", "media/words", "media/captions", "media/videos"),
+    outputs=("media/quality", "media/reviews"),
     code=(*PICTURES, "include/video/quality.py", "include/video/stages.py"),
     doc="Make what a reviewer looks at: a contact sheet and the automatic quality report. The key is `material`.",
 )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from decimal import Decimal
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, uuid5
 
-from include.errors import ConfigurationError, InvalidInput
+from include.errors import ConfigurationError, InvalidInput, QualityGateFailed
 from include.ledger.models import (
     GenerationLog,
     ReviewDecision,
@@ -18,6 +20,7 @@ from include.ledger.models import (
     Trend,
     TrendReport,
     TrendSnapshot,
+    Video,
     Voiceover,
 )
 from include.settings import settings
@@ -426,14 +429,191 @@ def _scene_number(key: str, plan: Plan) -> int:
     return int(key)
 
 
+THUMBNAIL_SHARE = 0.72
+"""Share of the first scene after which its picture is complete; the thumbnail shows that moment."""
+
+
+def compose_video(work: Work) -> dict[str, Any]:
+    """Make the video from exactly the scenes that the plan names.
+
+    Publishes captions, music (unless the form says none), mix, video and thumbnail.
+    """
+    from include.artifacts import media
+    from include.video.compose import assemble, captions, mix, music
+    from include.video.compose.timeline import timeline
+
+    params = params_of(work)
+    script, voice, spoken = work.input("script"), work.input("voiceover"), work.input("words")
+    plan = read_script(script.path).plan
+    scenes = [work.input("scene", scene.key) for scene in plan.scenes]
+    thumbnail_s = round(plan.frames_of(1)[1] * THUMBNAIL_SHARE) / plan.fps
+    work.settle(
+        music=params.music, thumbnail_s=thumbnail_s, ffmpeg=media.build_digest(), numpy=version("numpy")
+    )
+    words = json.loads(spoken.path.read_bytes())
+    with tempfile.TemporaryDirectory(prefix="throughline-compose-") as name:
+        folder = Path(name)
+        work.publish(
+            "captions",
+            "",
+            lambda path: _write_text(path, captions.whole(timeline(plan, words))),
+            suffix=".ass",
+            media_type="text/x-ssa",
+            name="captions.ass",
+            facts={"words": len(words)},
+            inputs=[script, spoken],
+        )
+        bed: Input | None = None
+        if params.music:
+            bed = work.publish(
+                "music",
+                "",
+                lambda path: music.write(plan.music, plan.target_s, path),
+                suffix=".wav",
+                media_type="audio/wav",
+                name="music.wav",
+                facts={**plan.music.model_dump(), "provider": "synthesis", "duration_s": plan.target_s},
+                inputs=[script],
+            )
+        work.progress("mixing", music=params.music)
+        sound = folder / "mix.m4a"
+        loudness = mix.mix(voice.path, bed.path if bed else None, sound, duration_s=plan.frames / plan.fps)
+        mixed = work.publish(
+            "mix",
+            "",
+            _copier(sound),
+            suffix=".m4a",
+            media_type="audio/mp4",
+            name="mix.m4a",
+            facts={"integrated_lufs": loudness.integrated_lufs, "true_peak_dbtp": loudness.true_peak_dbtp},
+            inputs=[script, voice, *([bed] if bed else [])],
+        )
+        work.progress("joining", scenes=len(scenes))
+        joined = folder / "video.mp4"
+        assemble.assemble([scene.path for scene in scenes], sound, joined)
+        video = work.publish(
+            "video",
+            "",
+            _copier(joined),
+            suffix=".mp4",
+            media_type="video/mp4",
+            name="video.mp4",
+            facts=_video_facts(plan, joined),
+            rows=(
+                Video(
+                    width=plan.width,
+                    height=plan.height,
+                    fps=plan.fps,
+                    duration_s=plan.frames / plan.fps,
+                    frames=plan.frames,
+                    size_bytes=joined.stat().st_size,
+                ),
+            ),
+            inputs=[script, *scenes, mixed],
+        )
+        work.publish(
+            "thumbnail",
+            "",
+            lambda path: assemble.thumbnail(joined, path, at_s=thumbnail_s),
+            suffix=".png",
+            media_type="image/png",
+            name="thumbnail.png",
+            facts={"at_s": thumbnail_s},
+            inputs=[video],
+        )
+    return {
+        "video": video.sha256,
+        "size_bytes": video.size_bytes,
+        "duration_s": plan.frames / plan.fps,
+        "integrated_lufs": loudness.integrated_lufs,
+    }
+
+
+def _video_facts(plan: Plan, video: Path) -> dict[str, Any]:
+    """Return what the file is; QualityGateFailed when it is not as long as its plan, to the frame."""
+    from include.artifacts import media
+
+    found = media.probe(video)
+    wanted_s = plan.frames / plan.fps
+    if abs(found.duration_s - wanted_s) > 0.1:
+        msg = f"the video lasts {found.duration_s:.3f} s, its plan {wanted_s:.3f} s"
+        raise QualityGateFailed(msg)
+    return {
+        "width": found.width,
+        "height": found.height,
+        "fps": plan.fps,
+        "frames": plan.frames,
+        "duration_s": wanted_s,
+        "scenes": len(plan.scenes),
+        "seed": plan.seed,
+    }
+
+
+def _copier(file: Path) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        shutil.copyfile(file, path)
+
+    return write
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
 # -- review --------------------------------------------------------------------------------------------------------
+
+
+def review_material(work: Work) -> dict[str, Any]:
+    """Measure the finished file and make what a reviewer looks at (kinds `quality` and `review`)."""
+    from include.artifacts import media
+    from include.video import quality
+
+    script, spoken, captions = work.input("script"), work.input("words"), work.input("captions")
+    video = work.input("video")
+    work.settle(ffmpeg=media.build_digest(), numpy=version("numpy"), pillow=version("pillow"))
+    plan = read_script(script.path).plan
+    words = json.loads(spoken.path.read_bytes())
+    report = quality.inspect(video.path, plan, words, captions=captions.path.read_text(encoding="utf-8"))
+    work.publish(
+        "quality",
+        "",
+        _json_writer({**report.as_json(), "video_sha256": video.sha256}),
+        suffix=".json",
+        media_type=JSON_TYPE,
+        name="quality.json",
+        facts={
+            "verdict": report.verdict,
+            "reasons": report.reasons,
+            "assertions": [
+                {
+                    "assertion": check.name,
+                    "success": check.passed,
+                    "expected": check.wanted,
+                    "actual": check.found,
+                }
+                for check in report.checks
+            ],
+        },
+    )
+    work.publish(
+        "review",
+        "",
+        lambda path: quality.contact_sheet(video.path, plan, path),
+        suffix=".png",
+        media_type="image/png",
+        name="contact-sheet.png",
+        facts={"scenes": len(plan.scenes)},
+        inputs=[script, video],
+    )
+    return {"verdict": report.verdict, "reasons": report.reasons, "video": video.sha256}
 
 
 def record_decision(work: Work) -> dict[str, Any]:
     """Record a decision about exactly the bytes that are there (kind `decision`).
 
     Beside the form's fields the stage is given decision, reviewer, reason and unattended. A video that is missing or
-    altered cannot be decided about: reading it fails.
+    altered cannot be decided about: reading it fails. Without a person, only a video that passed every automatic check is
+    approved.
     """
     decision, reviewer = work.params.get("decision"), str(work.params.get("reviewer") or "").strip()
     reason, unattended = work.params.get("reason") or None, bool(work.params.get("unattended"))
@@ -443,9 +623,15 @@ def record_decision(work: Work) -> dict[str, Any]:
     if not reviewer:
         msg = "reviewer: a decision needs the name of who decided"
         raise InvalidInput(msg)
-    video = work.input("video")
-    for kind in ("review", "quality"):
-        work.optional(kind)
+    video, measured = work.input("video"), work.input("quality")
+    work.optional("review")
+    verdict = measured.facts["verdict"]
+    if unattended and decision == "approved" and verdict != "pass":
+        msg = (
+            f"nobody looked, and the quality report says {verdict}: {'; '.join(measured.facts['reasons'])};"
+            " run again with review=human, or repair the cause"
+        )
+        raise QualityGateFailed(msg)
     said = {"decision": decision, "reviewer": reviewer, "reason": reason, "unattended": unattended}
     # a decision belongs to its job and to this round of review: nobody's decision is reused for another
     work.settle(**said, job_id=str(work.job_id), run_id=work.at.run_id, clear_number=work.at.clear_number)

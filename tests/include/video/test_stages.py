@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import func, select, text
 
-from include.errors import ConfigurationError, InvalidInput, NotReady
+from include.errors import ConfigurationError, InvalidInput, NotReady, QualityGateFailed
 from include.ledger.jobs import open_job
 from include.ledger.models import (
     Artifact,
@@ -42,7 +42,7 @@ from include.video.stages import SAMPLE, trend_uuid
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-sys.path.insert(0, str(Path(__file__).parent))  # `gold_body` is named by a stage as module:function
+sys.path.insert(0, str(Path(__file__).parent))  # `ready_bodies` is named by a stage as module:function
 
 
 def new_job() -> UUID:
@@ -347,7 +347,7 @@ def gold_table(job: UUID, tmp_path: Path) -> None:
         Stage(
             "gold_trends",
             "test",
-            "gold_body:publish",
+            "ready_bodies:gold_trends",
             outputs=("lake/gold/trends",),
             code=("include/errors.py",),
         ),
@@ -368,6 +368,25 @@ def test_in_a_job_with_its_own_gold_table_auto_reads_it_and_the_line_leads_there
     assert run(declared.TREND_COLLECTION, other).result["source"] == "trends", (
         "another job's table is not its own"
     )
+
+
+def test_without_a_person_only_a_video_that_passed_is_approved(ledger: str, tmp_path: Path) -> None:
+    file = tmp_path / "video"
+    file.write_bytes(b"as if it were a video")
+    ready = Stage("ready", "test", "ready_bodies:reviewed_video", code=("include/errors.py",))
+    said = {"decision": "approved", "reviewer": "unattended", "unattended": True}
+    bad, good = new_job(), new_job()
+    run_stage(
+        ready,
+        job_id=bad,
+        params={"file": str(file), "verdict": "fail", "reasons": ["loudness: found -30 LUFS"]},
+    )
+    with pytest.raises(QualityGateFailed, match=r"nobody looked.*loudness: found -30 LUFS"):
+        run(declared.REVIEW, bad, "decision", **said)
+    by_hand = run(declared.REVIEW, bad, "decision", decision="approved", reviewer="Ada", unattended=False)
+    assert by_hand.result["decision"] == "approved", "a person may still decide"
+    run_stage(ready, job_id=good, params={"file": str(file), "verdict": "pass", "reasons": []})
+    assert run(declared.REVIEW, good, "decision", **said).result["unattended"] is True
 
 
 def test_the_declared_datasets_are_those_the_stages_make(ledger: str) -> None:
