@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
+import httpx
 import psycopg
 import pytest
 from psycopg import sql
@@ -28,6 +31,7 @@ os.environ["AIRFLOW__OPENLINEAGE__DISABLED"] = "True"
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
 
 @dataclass(frozen=True)
@@ -296,6 +300,71 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
         os.environ.update(before)
         settings.cache_clear()
         lifecycle.down(state_dir, lambda line: print(f"stack: {line}"))
+
+
+@dataclass(frozen=True)
+class LineageServer:
+    """The embedded lineage server in a process of its own, on a database of its own."""
+
+    url: str
+    admin_url: str
+    dsn: str
+    process: subprocess.Popen[bytes]
+    postgres: Postgres
+
+    @classmethod
+    @contextmanager
+    def running(cls, postgres: Postgres, **environment: str) -> Iterator[LineageServer]:
+        """Start one on free ports of this machine; end it and drop its database afterwards."""
+        ports = []
+        for _ in range(2):
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                ports.append(probe.getsockname()[1])
+        dsn = postgres.create_database("lineage")
+        url, admin_url = (f"http://127.0.0.1:{port}" for port in ports)
+        variables = {
+            "THROUGHLINE_LINEAGE_DSN": dsn,
+            "MARQUEZ_URL": url,
+            "MARQUEZ_ADMIN_URL": admin_url,
+            "PYTHONPATH": str(ROOT),
+        }
+        command = [sys.executable, "-m", "include.marquez.server"]
+        with tempfile.TemporaryFile() as log:
+            process = subprocess.Popen(
+                command, env={**os.environ, **variables, **environment}, stdout=log, stderr=subprocess.STDOUT
+            )
+            try:
+                deadline = time.monotonic() + 60
+                while process.poll() is None and time.monotonic() < deadline:
+                    try:
+                        if httpx.get(f"{admin_url}/ping", timeout=2).text == "pong\n":
+                            break
+                    except httpx.HTTPError:
+                        time.sleep(0.05)
+                else:
+                    log.seek(0)
+                    raise AssertionError(f"the lineage server did not start:\n{log.read().decode()}")
+                yield cls(url, admin_url, dsn, process, postgres)
+            finally:
+                process.terminate()
+                try:
+                    process.wait(10)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+                postgres.drop_database(dsn)
+
+    def another(self, **environment: str) -> AbstractContextManager[LineageServer]:
+        """Start a second one, on an empty database."""
+        return LineageServer.running(self.postgres, **environment)
+
+
+@pytest.fixture(scope="session")
+def lineage_server(postgres: Postgres) -> Iterator[LineageServer]:
+    """One embedded lineage server for the session; tests keep apart by their names."""
+    with LineageServer.running(postgres) as server:
+        yield server
 
 
 @dataclass(frozen=True)

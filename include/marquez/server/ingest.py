@@ -201,18 +201,24 @@ class Intake:
 
     async def _find_datasets(self, events: Iterable[Event]) -> None:
         """Learn the id of every dataset that the events name; a symlinked name leads to the dataset it is a name of."""
-        own = {dataset.name for event in events for dataset in walk_datasets(event)}
-        wanted = {dataset_id(*name): name for event in events for name in _names_of(event)}
+        told = [dataset for event in events for dataset in walk_datasets(event)]
+        links = (
+            link for dataset in told for link in dataset.facets.get("symlinks", {}).get("identifiers") or ()
+        )
+        await self._find_names(
+            {dataset.name for dataset in told} | {(k["namespace"], k["name"]) for k in links}
+        )
+        for dataset in told:
+            self.ids.setdefault(dataset.name, dataset_id(*dataset.name))
+
+    async def _find_names(self, names: set[Name]) -> None:
+        wanted = {dataset_id(*name): name for name in names if name not in self.ids}
         if not wanted:
             return
-        rows = await self.connection.fetch(
+        for row in await self.connection.fetch(
             "SELECT id, dataset_id FROM dataset_name WHERE id = ANY($1::uuid[])", list(wanted)
-        )
-        for row in rows:
+        ):
             self.ids[wanted[row["id"]]] = row["dataset_id"]
-        for identifier, name in wanted.items():
-            if name in own:
-                self.ids.setdefault(name, identifier)
 
     async def _load_tables(self) -> None:
         """Read and lock the rows of every dataset that an event or a run names."""
@@ -278,6 +284,8 @@ class Intake:
             run = self.runs.setdefault(run_id, begin(events[0]))
             for event in events:
                 apply(run, event, self.ids)
+        outputs = [io for run in self.runs.values() for io in run.outputs.values()]
+        await self._find_names({name for io in outputs for name in _sources_of(io)})
 
     # --- what the events say ----------------------------------------------------------------------------------------
 
@@ -932,16 +940,14 @@ def _describe(job: Job, event: Event) -> None:
         job.said("facets", event.order, facets)
 
 
-def _names_of(event: Event) -> set[Name]:
-    """Every dataset name in an event: what it names itself, its symlinks, and what its column lineage points at."""
-    names: set[Name] = set()
-    for dataset in walk_datasets(event):
-        names.add(dataset.name)
-        for link in dataset.facets.get("symlinks", {}).get("identifiers") or ():
-            names.add((link["namespace"], link["name"]))
-        for output in (dataset.facets.get("columnLineage", {}).get("fields") or {}).values():
-            names |= {(item["namespace"], item["name"]) for item in output.get("inputFields") or ()}
-    return names
+def _sources_of(io: Io) -> set[Name]:
+    """Return the datasets that the column lineage of an output points at."""
+    fields = io.facets.get("columnLineage", {}).get("fields") or {}
+    return {
+        (item["namespace"], item["name"])
+        for told in fields.values()
+        for item in told.get("inputFields") or ()
+    }
 
 
 def _columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:

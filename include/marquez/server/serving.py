@@ -46,7 +46,8 @@ def serve(
         raise ConfigurationError(
             f"the lineage server has no accounts: binding {host} needs a bearer token (set MARQUEZ_TOKEN), or bind 127.0.0.1"
         )
-    asyncio.run(_serve(host, port, admin_port, dsn, token, body_limit_bytes))
+    with asyncio.Runner(loop_factory=uvicorn.Config("", loop="auto").get_loop_factory()) as runner:
+        runner.run(_serve(host, port, admin_port, dsn, token, body_limit_bytes))
 
 
 def serve_from_settings(
@@ -135,7 +136,8 @@ async def _serve(
 
 def _bind(host: str, port: int, name: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
+    # Named as TCP, so that the event loop turns Nagle's algorithm off: small answers must not wait for an acknowledgement.
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))
