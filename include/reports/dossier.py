@@ -359,19 +359,16 @@ def _edges(edges: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _quality(content: Any) -> list[dict[str, Any]]:
-    """Return the checks of the automatic quality report as name, verdict and words."""
-    checks = content.get("checks", []) if isinstance(content, Mapping) else []
-    if isinstance(checks, Mapping):
-        checks = [
-            {"name": name, **(value if isinstance(value, Mapping) else {"passed": value})}
-            for name, value in sorted(checks.items())
-        ]
-    found = []
-    for check in checks:
-        verdict = next((check[name] for name in ("passed", "ok") if name in check), None)
-        words = next((check[name] for name in ("detail", "found", "value", "message") if name in check), "")
-        found.append({"name": str(check.get("name", "check")).replace("_", " "), "passed": verdict, "detail": str(words)[:160]})  # fmt: skip
-    return found
+    """Return the checks of the automatic quality report: name, passed, found, wanted."""
+    return [
+        {
+            "name": str(check["name"]).replace("_", " "),
+            "passed": bool(check["passed"]),
+            "found": str(check["found"]),
+            "wanted": str(check["wanted"]),
+        }
+        for check in (content or {}).get("checks", [])
+    ]
 
 
 def _costs(rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:

@@ -196,7 +196,9 @@ CONTENTS: dict[str, Any] = {
     "trends": {"sources": ["gold"], "trends": [scored(place, f"Trend {place}") for place in range(30)]},
     "report": {"trend_count": 30, "recommendations": [{"text": "Put a number in the title.", "because": []}]},
     "script": {"plan": PLAN},
-    "quality": {"checks": [{"name": "loudness", "passed": True, "detail": "-14.1 LUFS"}]},
+    "quality": {
+        "checks": [{"name": "loudness", "passed": True, "found": "-14.1 LUFS", "wanted": "-14 LUFS"}]
+    },
 }
 FACTS = {"video": {"width": 1080, "height": 1920, "fps": 30.0, "duration_s": 16.0, "frames": 480}}
 

@@ -45,7 +45,7 @@ def test_the_pages_name_every_artifact_with_digest_and_inputs(
         "“1.1 million” is views of youtube:v0",
         "anthropic m 150 input tokens 0.15",
         "$0.1500",
-        "loudness passed -14.1 LUFS",
+        "loudness passed -14.1 LUFS -14 LUFS",
         "outside, captured as it was",
     ):
         assert said in text, said
