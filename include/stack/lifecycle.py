@@ -12,12 +12,21 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-import httpx
 import psutil
 
 from include.errors import ConfigurationError, ThroughlineError
 from include.settings import ROOT
-from include.stack import airflow_api, credentials, databases, launch, parts, postgres, processes, state
+from include.stack import (
+    airflow_api,
+    credentials,
+    databases,
+    launch,
+    parts,
+    ports,
+    postgres,
+    processes,
+    state,
+)
 from include.stack.dags import UNPAUSED
 from include.stack.supervisor import Supervisor, tail
 
@@ -28,9 +37,10 @@ if TYPE_CHECKING:
     from include.stack.credentials import Secrets
     from include.stack.state import Stack
 
-HEALTHY_S = 240.0
+HEALTHY_S = 300.0
 DAGS_S = 60.0
 STABLE_S = 2.0
+POLL_S = 0.5
 # What a stack makes in its state folder; the id of the stack, which leads to its databases, goes last.
 OWN = (
     *("airflow", "artifacts", "catalog", "lake", "lineage", "logs", "postgres", "run"),
@@ -121,7 +131,10 @@ def _supervised(state_dir: Path, environment: Mapping[str, str], say: Callable[[
     )
     launch.cluster(stack, secrets).initialise()
     say("supervisor")
-    Supervisor(stack).launch(in_use(stack), environment)
+    boss = Supervisor(stack)
+    boss.launch(in_use(stack), environment)
+    if boss.pid is not None:
+        ports.hand_over(stack.ports, boss.pid)
     return stack
 
 
@@ -170,6 +183,9 @@ def unhealthy(stack: Stack) -> list[str]:
         if one.state != "RUNNING" or time.time() - one.since < STABLE_S
     ]
     problems += _lineage_problems(stack)
+    api = next((one.pid for one in conditions if one.name == "api-server"), 0)
+    if not (api and ports.listens(stack.ports["airflow"], api)):
+        return [*problems, "Airflow's API server does not listen yet"]
     said = airflow_api.health(stack.airflow_url)
     if set(said.values()) == {airflow_api.UNREACHABLE}:
         return [*problems, "Airflow does not answer"]
@@ -179,9 +195,7 @@ def unhealthy(stack: Stack) -> list[str]:
 def _lineage_problems(stack: Stack) -> list[str]:
     if stack.marquez_url or parts.LINEAGE_SERVER not in {part.name for part in in_use(stack)}:
         return []  # somebody else's server: the stack works without it, and events wait
-    try:
-        httpx.get(f"{stack.lineage_admin_url}/ping", timeout=5.0).raise_for_status()
-    except httpx.HTTPError:
+    if airflow_api.get(f"{stack.lineage_admin_url}/ping") is None:
         return ["the lineage server does not answer"]
     return []
 
@@ -206,7 +220,7 @@ def _wait(stack: Stack, problems: Callable[[], list[str]], say: Callable[[str], 
         if left != told:
             say(f"waiting: {'; '.join(left)}")
             told = left
-        time.sleep(0.25)
+        time.sleep(POLL_S)
 
 
 def _switch_on(stack: Stack, secrets: Secrets) -> tuple[Stack, tuple[str, ...], tuple[tuple[str, str], ...]]:

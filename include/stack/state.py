@@ -6,28 +6,20 @@ import fcntl
 import json
 import os
 import secrets
-import socket
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from include.errors import ConfigurationError
+from include.stack import ports
 from include.stack.credentials import write_private
-from include.stack.postgres import HOST, ROOT_FOLDER, free_port
+from include.stack.postgres import HOST, ROOT_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 FILE = "stack.json"
-# PostgreSQL takes any free port: 5432 is often somebody else's, and nobody needs to remember ours.
-DEFAULT_PORTS = {
-    "postgres": 0,
-    "airflow": 8080,
-    "lineage": 5000,
-    "lineage_admin": 5001,
-    "scheduler_health": 8974,
-}
 SOCKET_LIMIT = 100  # bytes of a unix socket's path that every system takes
 
 
@@ -114,14 +106,14 @@ def prepare(state_dir: Path, environment: Mapping[str, str]) -> Stack:
     """
     state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     before = load(state_dir)
-    own = before.ports["lineage"] if before else DEFAULT_PORTS["lineage"]
+    own = before.ports["lineage"] if before else ports.DEFAULTS["lineage"]
     given = (environment.get("MARQUEZ_URL") or "").rstrip("/") or None
     if before and given == f"http://{HOST}:{own}":
         given = None  # our own address, from a shell that ran `eval "$(throughline env)"`
     stack = Stack(
         state_dir=state_dir,
         stack_id=before.stack_id if before else secrets.token_hex(6),
-        ports=choose_ports(before.ports if before else {}),
+        ports=ports.choose(before.ports if before else {}),
         marquez_url=given,
         marquez_admin_url=environment.get("MARQUEZ_ADMIN_URL") if given else None,
         seen_dags=before.seen_dags if before else (),
@@ -129,31 +121,6 @@ def prepare(state_dir: Path, environment: Mapping[str, str]) -> Stack:
     stack.socket  # noqa: B018  # refuses a path that is too long, before anything is made
     save(stack)
     return stack
-
-
-def choose_ports(before: Mapping[str, int]) -> dict[str, int]:
-    """Return a free port for each use: the one of the last start, else the default, else any."""
-    chosen: dict[str, int] = {}
-    for name, default in DEFAULT_PORTS.items():
-        wishes = [port for port in (before.get(name, 0), default) if port and port not in chosen.values()]
-        free = next((port for port in wishes if is_free(port)), None)
-        while free is None or free in chosen.values():
-            free = free_port()
-        chosen[name] = free
-    return chosen
-
-
-def is_free(port: int) -> bool:
-    """Return whether a server could listen on the port, on every address of this machine."""
-    with socket.socket() as probe:
-        probe.setsockopt(
-            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
-        )  # a closed connection does not hold a port
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
 
 
 @contextmanager
