@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,8 @@ from include.reports.render import TYPESETTER, Typeset, typeset
 from include.reports.template import PICTURE, current
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from include.reports.template import Template
 
 SCHEMA = "throughline/dossier-inputs/1"
