@@ -226,6 +226,12 @@ def _referenced(brief: Brief) -> list[ScoredTrend]:
     return found
 
 
+def leads(claims: Claims, first: str, second: str) -> bool:
+    """Return whether the first figure of the report is strictly larger than the second: a tie has no leader."""
+    one, other = (claims.evidence[claims.report[name]].value for name in (first, second))
+    return not isinstance(one, str) and not isinstance(other, str) and one > other
+
+
 def gather(brief: Brief) -> Claims:
     """Return what may be claimed.
 
@@ -342,7 +348,7 @@ def _report_claims(brief: Brief, evidence: dict[str, Evidence]) -> dict[str, str
         for hour, count in hours.items():
             claim(f"hour{hour}.count", count, f"{count:,}", f"publish_hours.{hour}")
         busiest = max(sorted(hours), key=lambda hour: hours[hour])
-        if hours[busiest] > 1:
+        if hours[busiest] > 1 and list(hours.values()).count(hours[busiest]) == 1:
             claim("hour", int(busiest), spoken_hour(int(busiest)), "publish_hours (busiest)")
     for pattern in report.patterns:
         if pattern.lift > 0 and pattern.count > 1:

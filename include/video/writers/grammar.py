@@ -35,7 +35,7 @@ from include.video.plan import (
     scene_bounds,
 )
 from include.video.trends.trend import hashtag
-from include.video.writers.evidence import Claims, Subject, gather
+from include.video.writers.evidence import Claims, Subject, gather, leads
 from include.video.writers.pacing import WORDS_PER_S, spoken_s
 from include.video.writers.writer import Brief, Call, Written
 
@@ -200,6 +200,12 @@ def _datum(claims: Claims, evidence_id: str, label: str) -> dict[str, Any]:
     return {"label": label, "value": evidence.value, "display": evidence.display, "evidence": evidence_id}
 
 
+def _rivals(claims: Claims, subject: Subject, field: str) -> list[Subject]:
+    """Return the subject itself and up to four others that have the figure in the same unit."""
+    able = [other for other in claims.subjects if other.has(field) and other.unit == subject.unit]
+    return [subject, *[other for other in able if other is not subject][:4]]
+
+
 def _ranked(claims: Claims, subjects: list[Subject], field: str) -> list[dict[str, Any]]:
     data = [_datum(claims, subject.fields[field], subject.label) for subject in subjects]
     return sorted(data, key=lambda datum: -float(datum["value"]))
@@ -339,7 +345,7 @@ def _subject_beats(claims: Claims, subject: Subject, show: Any) -> Iterator[Beat
             slots,
         )
     if subject.has("reach") and not lead:
-        rivals = [other for other in claims.subjects if other.has("reach") and other.unit == subject.unit][:5]
+        rivals = _rivals(claims, subject, "reach")
         if len(rivals) > 1:
             yield Beat(
                 "compare",
@@ -361,7 +367,7 @@ def _subject_beats(claims: Claims, subject: Subject, show: Any) -> Iterator[Beat
                 slots,
             )
     if subject.has("pace"):
-        rivals = [other for other in claims.subjects if other.has("pace") and other.unit == subject.unit][:5]
+        rivals = _rivals(claims, subject, "pace")
         if len(rivals) > 1:
             yield Beat(
                 "pace",
@@ -442,8 +448,14 @@ def _report_beats(claims: Claims, show: Any) -> Iterator[Beat]:
             (
                 "{r_style1} fills {r_style1_share} of the list.",
                 "{r_style1_count} of {r_count} belong to {r_style1}.",
-                "The biggest group is {r_style1}, with {r_style1_count}.",
-                "{r_style1} leads, {r_style2} follows.",
+                *(
+                    (
+                        "The biggest group is {r_style1}, with {r_style1_count}.",
+                        "{r_style1} leads, {r_style2} follows.",
+                    )
+                    if leads(claims, "style1.count", "style2.count")
+                    else ()
+                ),
             ),
             show(
                 "bars",
@@ -479,7 +491,11 @@ def _report_beats(claims: Claims, show: Any) -> Iterator[Beat]:
             (
                 "One hashtag is on {r_tag1_count} of them.",
                 "The same hashtag, on {r_tag1_count} of them.",
-                "The favourite hashtag is on {r_tag1_count} of them.",
+                *(
+                    ("The favourite hashtag is on {r_tag1_count} of them.",)
+                    if leads(claims, "tag1.count", "tag2.count")
+                    else ()
+                ),
             ),
             show(
                 "bars",

@@ -217,12 +217,52 @@ def test_names_that_no_english_voice_can_say_are_shown_and_not_said(brief: Brief
         assert character in shown
 
 
+def test_a_figure_that_is_spoken_is_in_its_scenes_picture(brief: Briefs) -> None:
+    spoken_and_drawn = 0
+    for seed in range(50):
+        plan = GrammarWriter().write(brief(seed=seed)).script.plan
+        for scene in plan.scenes[1:-1]:
+            drawn = {one["evidence"] for one in scene.visual.data.get("items", [])}
+            drawn |= {one["evidence"] for one in scene.visual.data.get("points", [])}
+            told = {name for s in plan.sentences_of(scene.number) for name in s.evidence}
+            subjects = {name for name in told if name.startswith("t") and name.endswith((".reach", ".pace"))}
+            if drawn and subjects:
+                spoken_and_drawn += 1
+                assert subjects <= drawn, (seed, scene.number)
+    assert spoken_and_drawn > 20
+
+
+def test_where_two_are_equal_none_is_said_to_lead(brief: Briefs) -> None:
+    even = [trend(n, category=("Music", "Sports")[n % 2], hashtags=["#one"]) for n in range(1, 11)]
+    given = brief(even)
+    assert given.report.styles[0].count == given.report.styles[1].count == 5
+    for seed in range(30):
+        said = narration(GrammarWriter().write(brief(even, seed=seed)).script.plan)
+        assert not re.search(
+            r"biggest group|leads, |than at any other hour|favourite hour|busiest hour", said
+        )
+
+
 def test_a_shrinking_counter_is_not_what_a_video_is_about(brief: Briefs) -> None:
     subjects = gather(brief(theme="router security")).subjects
     assert "sample0033" not in [one.scored.trend.external_id for one in subjects]
 
 
 SEEN = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+def trend(number: int, **changed: Any) -> Trend:
+    given = {
+        "platform": "youtube",
+        "external_id": str(number),
+        "title": f"Engine {number}",
+        "published_at": SEEN - timedelta(hours=number),
+        "observed_at": SEEN,
+        "views": 1000 * number,
+        "likes": 10 * number,
+        "comments": number,
+    }
+    return Trend.model_validate(given | changed)
 
 
 def story(number: int, **changed: Any) -> Trend:
