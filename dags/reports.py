@@ -42,7 +42,10 @@ def reports() -> None:
         gathered >> StageOperator(task_id="render", stage=declared.RENDER, key=lead)
 
     audits = audit.expand(lead=chosen.output)
-    dossier_inputs = StageOperator(task_id="dossier_gather", stage=declared.DOSSIER_GATHER)
+    # one bad lead fails the run, but neither the other leads nor the dossier that tells of it
+    dossier_inputs = StageOperator(
+        task_id="dossier_gather", stage=declared.DOSSIER_GATHER, trigger_rule="all_done"
+    )
     dossier = StageOperator(task_id="dossier_render", stage=declared.DOSSIER_RENDER)
     opened >> chosen >> audits >> dossier_inputs >> dossier >> closed
 

@@ -24,12 +24,14 @@ CONF_KEYS = frozenset(
         "job_id",
         "source",
         "theme",
+        "content_references",
         "mood",
         "target_s",
         "size",
         "fps",
         "seed",
         "writer",
+        "writer_model",
         "voice",
         "language",
         "music",
@@ -42,6 +44,7 @@ CONF_KEYS = frozenset(
         "template",
         "dossier",
         "budget_usd",
+        "dry_run",
         "openlineage",
     ]
 )

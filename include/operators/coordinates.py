@@ -15,10 +15,15 @@ if TYPE_CHECKING:
 
 def coordinates(context: Context) -> Coordinates:
     """Return the coordinates of the running task; run ids are the provider's own deterministic ones."""
+    from airflow.providers.openlineage.plugins.adapter import OpenLineageAdapter
     from airflow.providers.openlineage.plugins.macros import lineage_run_id
 
     ti: Any = context["ti"]
     dag_run: Any = context["dag_run"]
+    clear_number = getattr(dag_run, "clear_number", 0) or 0
+    pipeline = OpenLineageAdapter.build_dag_run_id(
+        dag_id=ti.dag_id, logical_date=dag_run.logical_date or dag_run.run_after, clear_number=clear_number
+    )
     return Coordinates(
         dag_id=ti.dag_id,
         run_id=dag_run.run_id,
@@ -26,8 +31,9 @@ def coordinates(context: Context) -> Coordinates:
         map_index=ti.map_index if ti.map_index is not None else -1,
         try_number=ti.try_number,
         ol_run_id=UUID(str(lineage_run_id(ti))),
+        pipeline_run_id=UUID(str(pipeline)),
         logical_date=dag_run.logical_date,
-        clear_number=getattr(dag_run, "clear_number", 0) or 0,
+        clear_number=clear_number,
     )
 
 

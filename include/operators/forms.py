@@ -28,7 +28,9 @@ def form(model: type[BaseModel]) -> dict[str, Param]:
 def _default(model: type[BaseModel], name: str) -> Any:
     """Return a field's default as plain JSON."""
     default = model.model_fields[name].get_default(call_default_factory=True)
-    return default if default is None or isinstance(default, bool | int | float | list) else str(default)
+    if isinstance(default, list | tuple):
+        return list(default)
+    return default if default is None or isinstance(default, bool | int | float) else str(default)
 
 
 def _resolved(field: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:

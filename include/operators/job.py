@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 log = structlog.get_logger("throughline.job")
+LATEST = "latest"
 FAILED_STATES = {"failed", "upstream_failed"}
 
 
@@ -65,8 +66,11 @@ class OpenJobOperator(BaseOperator):
                 )
             raise
         log.info("job opened", job_id=str(job_id), dag_id=ti.dag_id, run_id=dag_run.run_id)
+        partition = _partition(params, dag_run)
+        if "partition" in params and partition != LATEST:
+            params["partition"] = partition
         ti.xcom_push(key="params", value=params)
-        ti.xcom_push(key="partition", value=_partition(params, dag_run))
+        ti.xcom_push(key="partition", value=partition)
         return str(job_id)
 
 
@@ -77,7 +81,7 @@ def _partition(params: dict[str, Any], dag_run: Any) -> str:
     kind = str(getattr(dag_run.run_type, "value", dag_run.run_type))
     if kind in {"scheduled", "backfill"} and dag_run.logical_date is not None:
         return str(dag_run.logical_date.date().isoformat())
-    return "latest"
+    return LATEST
 
 
 class CloseJobOperator(BaseOperator):

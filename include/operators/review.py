@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Param
+from airflow.sdk.definitions.param import ParamsDict
 from sqlalchemy import select
 
 from include.ledger.models import StageRun
@@ -45,6 +46,13 @@ BODY = """\
 """
 
 
+def reason_only() -> ParamsDict:
+    """Return the reviewer's form. At run time a task's params hold the DAG's too, and the answer would not match."""
+    return ParamsDict(
+        {"reason": Param("", type=["null", "string"], description="Why; kept with the decision.")}
+    )
+
+
 class ReviewOperator(StageOperator, ApprovalOperator):
     """Publish the review's material, wait for a decision, record it with reviewer, reason and reviewed digest.
 
@@ -55,24 +63,22 @@ class ReviewOperator(StageOperator, ApprovalOperator):
     template_fields: tuple[str, ...] = (*StageOperator.template_fields, "subject", "body")
 
     def __init__(self, *, material: Stage, stage: Stage, **kwargs: Any) -> None:
-        # Marked as the task's own: the human-in-the-loop operator keeps a DAG's params out of its form.
-        reason = Param("", type=["null", "string"], description="Why; kept with the decision.", source="task")
-        kwargs["params"] = {**(kwargs.get("params") or {}), "reason": reason}
         super().__init__(stage=stage, subject=SUBJECT, body=BODY, **kwargs)
         self.material = material
 
     def execute(self, context: Context) -> Any:
         """Wait for a person, unless the form says unattended or the task is only tested."""
         self.run(context, self.material, "material")
-        params = self.stage_params if isinstance(self.stage_params, dict) else {}
-        if params.get("review") == "unattended" or testing_a_task():
+        if self.form(context).get("review") == "unattended" or testing_a_task():
             if testing_a_task():
                 log.info("would ask a person", subject=self.subject, options=self.options)
             return self._record(context, "approved", "unattended", "no person was asked", unattended=True)
+        self.params = reason_only()
         return ApprovalOperator.execute(self, context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Record what the person decided."""
+        self.params = reason_only()
         self.facts = facts_of_run(coordinates(context).ol_run_id)
         answer = ApprovalOperator.execute_complete(self, context, event)
         approved = answer["chosen_options"] == [self.APPROVE]

@@ -30,7 +30,7 @@ class StageOperator(BaseOperator):
     """
 
     ui_color = "#e6f2e4"
-    template_fields: tuple[str, ...] = ("job_id", "key", "stage_params")
+    template_fields: tuple[str, ...] = ("job_id", "key")
 
     def __init__(
         self,
@@ -40,7 +40,6 @@ class StageOperator(BaseOperator):
         returns: str | None = None,
         only_when_triggered: bool = False,
         job_id: str = "{{ ti.xcom_pull(task_ids='open_job') or '' }}",
-        stage_params: Any = "{{ ti.xcom_pull(task_ids='open_job', key='params') or params }}",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -49,7 +48,6 @@ class StageOperator(BaseOperator):
         self.returns = returns
         self.only_when_triggered = only_when_triggered
         self.job_id = job_id
-        self.stage_params = stage_params
         self.facts: dict[str, Any] = {}
 
     def execute(self, context: Context) -> Any:
@@ -66,13 +64,12 @@ class StageOperator(BaseOperator):
     ) -> dict[str, Any]:
         """Run a stage in this task's place; its facts become this run's lineage."""
         rehearsal = rehearsing(context)
-        params = self.stage_params if isinstance(self.stage_params, dict) else dict(context["params"])
         try:
             outcome = run_stage(
                 stage,
                 job_id=self._job(context, rehearsal),
                 key=str(key),
-                params={**params, **(extra or {})},
+                params={**self.form(context), **(extra or {})},
                 at=coordinates(context),
                 rehearsal=rehearsal,
                 observe=self._observe,
@@ -80,6 +77,11 @@ class StageOperator(BaseOperator):
         except SkipStage as skip:
             raise AirflowSkipException(str(skip)) from skip
         return outcome.result
+
+    def form(self, context: Context) -> dict[str, Any]:
+        """Return the run's validated parameters; a rehearsal without a first task has the form's defaults."""
+        ti: Any = context["ti"]
+        return ti.xcom_pull(task_ids="open_job", key="params") or dict(context["params"])
 
     def _observe(self, facts: dict[str, Any]) -> None:
         self.facts = facts

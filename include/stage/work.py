@@ -133,8 +133,8 @@ class Work:
 
     @property
     def pipeline_run_id(self) -> UUID:
-        """The OpenLineage run of this attempt, or the stage run itself when no Airflow is around."""
-        return self.at.ol_run_id or self.stage_run_id
+        """The OpenLineage run of the DAG run, or the stage run itself when no Airflow is around."""
+        return self.at.pipeline_run_id or self.stage_run_id
 
     # -- reading -------------------------------------------------------------------------------------------------
 

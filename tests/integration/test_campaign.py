@@ -9,10 +9,10 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
-from include.marquez.client import connect
 
 from include.ledger.models import Base, Made
 from include.ledger.session import transaction
+from include.marquez.client import connect
 from include.proof.differences import compare
 from include.proof.verify import traced, verify
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from include.marquez.client import connect
 
 from include.ledger.session import transaction
+from include.marquez.client import connect
 from include.proof.differences import compare
 from include.proof.verify import traced, verify
 
 pytestmark = pytest.mark.stack
 
-SHORT = {"target_s": 15, "frame": "720x1280"}
+SHORT = {"target_s": 15, "size": "720x1280"}
 
 
 def current(stack: Any, job_id: object) -> dict[tuple[str, str], str]:
