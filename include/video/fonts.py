@@ -290,7 +290,11 @@ def split(text: str, role: Role, *, colour_emoji: bool = True) -> Runs:
             runs.append(Run(piece, face))
 
     for cluster in clusters(unicodedata.normalize("NFC", text)):
-        if cluster[0] in _JOINERS or unicodedata.category(cluster[0]) in ("Cf", "Cc", "Cs", "Cn"):
+        category = unicodedata.category(cluster[0])
+        if cluster[0] in _JOINERS or category in ("Cf", "Cc"):
+            continue
+        if category in ("Co", "Cs"):  # private use: some fonts have glyphs there, but nobody's text means them
+            dropped.append(cluster[0])
             continue
         if _emoji_cluster(cluster):
             emoji = _emoji()

@@ -87,12 +87,8 @@ class BigNumberPicture:
         if self._words:
             arrived = easing.out_cubic(easing.progress(number, setting.entrance(0.35), setting.entrance(0.5)))
             sprite = typeset.line(self._words.lines[0], self._words.role, self._words.size, palette.accent)
-            canvas.paste(
-                sprite,
-                (arrived - 1) * setting.px(60),
-                y + self._gap * 0.35 + self._words.baseline(0),
-                opacity=arrived,
-            )
+            baseline = y + self._gap * 0.35 + self._words.baseline(0) + (1 - arrived) * setting.px(24)
+            canvas.paste(sprite, 0, baseline, opacity=arrived)
             y += self._words.height + self._gap * 0.35
         y += self._gap
         wide, radius = float(self._set.box.width), self._bar / 2

@@ -28,10 +28,10 @@ class KineticPicture:
         self._canvas = Canvas(setting.box.width, setting.box.height, setting.margin)
         wide, high = float(setting.box.width), float(setting.box.height)
         lines = [text for text in content.lines if not setting.repeats(text)] or list(content.lines)
-        self._pad = setting.px(26)
-        gap = setting.px(30)
+        gap = min(setting.px(30), high * 0.035)
         self._blocks: list[Block] = []
         share = (high - gap * (len(lines) - 1)) / len(lines)
+        self._pad = min(setting.px(26), share * 0.22)
         for text in lines:
             room = wide - 2 * self._pad - setting.px(_DRIFT)
             self._blocks.append(
@@ -41,7 +41,7 @@ class KineticPicture:
                     room,
                     share - self._pad,
                     largest=setting.px(168),
-                    smallest=setting.px(40),
+                    smallest=setting.px(18),
                     most_lines=2 if len(lines) > 2 else 3,
                 )
             )
