@@ -12,19 +12,24 @@ class ThroughlinePlugin(AirflowPlugin):
     """Registers the panel at ``/lineage``."""
 
     name = "throughline"
-    external_views: ClassVar[list[dict[str, str]]] = [
+    # Addresses without a leading slash are below whatever path Airflow itself is served at.
+    external_views: ClassVar[list[dict[str, Any]]] = [
         {
             "name": "Lineage",
-            "href": "/lineage/",
+            "href": "lineage/",
             "destination": "nav",
             "url_route": "lineage",
-            "category": "browse",
+            "nav_top_level": True,
+            "icon": "lineage/static/line.svg",
+            "icon_dark_mode": "lineage/static/line-dark.svg",
         },
         {
-            "name": "Lineage of this run",
-            "href": "/lineage/run?dag_id={DAG_ID}&run_id={RUN_ID}",
+            "name": "Lineage",
+            "href": "lineage/run?dag_id={DAG_ID}&run_id={RUN_ID}",
             "destination": "dag_run",
             "url_route": "lineage_run",
+            "icon": "lineage/static/line.svg",
+            "icon_dark_mode": "lineage/static/line-dark.svg",
         },
     ]
 

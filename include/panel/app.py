@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from include.errors import ArtifactCorrupt, ConfigurationError, ThroughlineError
+from include.errors import ArtifactCorrupt, ConfigurationError, ProviderRefused, ThroughlineError
 from include.ledger.session import engine
 from include.panel.access import logged_in
 from include.panel.pages import Place, render
@@ -110,7 +110,9 @@ async def refused(request: Request, error: Exception) -> Response:
 def login_address(request: Request) -> str:
     """Return the address of Airflow's login, which leads back to the page that was asked for."""
     place = Place(str(request.scope.get("root_path", "")))
-    return f"{place.airflow_root}/api/v2/auth/login?{urlencode({'next': str(request.url)})}"
+    # A path, not an address: behind a proxy the scheme and host seen here are not those of the browser.
+    asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return f"{place.airflow_root}/api/v2/auth/login?{urlencode({'next': asked})}"
 
 
 async def misaddressed(request: Request, error: Exception) -> Response:
@@ -136,7 +138,14 @@ async def failed(request: Request, error: Exception) -> Response:
             HTTPStatus.SERVICE_UNAVAILABLE,
             "The panel is not set up: the ledger's address is missing.",
         )
-    return answer(request, HTTPStatus.BAD_GATEWAY, str(error))
+    # The text of the error holds the server's address and what it said: for the log, not for a page.
+    if isinstance(error, ProviderRefused):
+        return answer(
+            request, HTTPStatus.BAD_GATEWAY, "The lineage server does not understand this question."
+        )
+    return answer(
+        request, HTTPStatus.BAD_GATEWAY, "The lineage server does not answer, or not in time. Try again."
+    )
 
 
 async def ledger_away(request: Request, error: Exception) -> Response:
@@ -149,7 +158,9 @@ async def ledger_away(request: Request, error: Exception) -> Response:
 
 async def broken(request: Request, error: Exception) -> Response:
     """Say that the panel has a bug, and nothing of it; answered outside the middleware, so with the headers here."""
-    reply = answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, "The panel failed; the API server's log says why.")
+    reply = answer(
+        request, HTTPStatus.INTERNAL_SERVER_ERROR, "The panel failed; the API server's log says why."
+    )
     for name, value in HEADERS.items():
         reply.headers[name] = value
     reply.headers["Cache-Control"] = "no-store"

@@ -53,7 +53,7 @@ def job_graph(artifacts: Sequence[dict[str, Any]], place: Place, limit: int = LI
         )
         for guest in sorted(guests.values(), key=_order)
     ]
-    notes = ()
+    notes: tuple[str, ...] = ()
     if len(artifacts) > limit:
         notes = (
             f"{len(artifacts) - limit} of {len(artifacts)} artifacts are not drawn; the table above has all.",

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from include.panel.graph import Edge, Graph, Node
 
-BOX_WIDTH, BOX_HEIGHT = 214, 54
-COLUMN, ROW = 290, 74
+BOX_WIDTH, BOX_HEIGHT = 200, 54
+COLUMN, ROW = 242, 72
 MARGIN = 18
+FITS = 1760
 ARROW = 9
-LABEL_PX, DETAIL_PX = 13, 11
+LABEL_PX, DETAIL_PX = 14, 11
 TEXT_LEFT, TEXT_RIGHT = 38, 12
 
 STATE_WORDS = {
@@ -28,6 +29,8 @@ STATE_WORDS = {
     "FAILED": ("bad", "✕ failed"),
     "ABORTED": ("bad", "✕ aborted"),
     "NEW": ("idle", "○ new"),
+    "NONE": ("idle", "○ no run"),
+    "REUSED": ("again", "↻ reused"),
 }
 
 
@@ -68,6 +71,11 @@ class Drawing:
     height: int
     boxes: tuple[Box, ...]
     lines: tuple[Line, ...]
+
+    @property
+    def fits(self) -> bool:
+        """Say whether the drawing may be made smaller to fit a page and still be read."""
+        return self.width <= FITS
 
 
 def text_width(text: str, size_px: float) -> float:
@@ -145,7 +153,7 @@ def _place(
         bends.append(passed)
     spread = igraph.Graph(n=len(layers), edges=edges, directed=True)
     placed = spread.layout_sugiyama(layers=layers, hgap=1, vgap=1, maxiter=200)
-    rows = [float(row) for row, _ in placed.coords]
+    rows = _apart([float(row) for row, _ in placed.coords], layers)
     top = min(rows)
     cells = [(layers[index], rows[index] - top) for index in range(len(layers))]
     routes: list[list[tuple[int, float]]] = []
@@ -158,6 +166,32 @@ def _place(
         route = [cells[bend] for bend in passed]
         routes.append(route[::-1] if index in against else route)
     return cells[:count], routes
+
+
+def _apart(rows: list[float], layers: list[int]) -> list[float]:
+    """Return the rows, moved as little as possible so that two cells of a layer are one row apart.
+
+    igraph may place two on each other. Least squares in the given order, by pooling neighbours that are too close.
+    """
+    layer_cells: dict[int, list[int]] = {}
+    for index, layer in enumerate(layers):
+        layer_cells.setdefault(layer, []).append(index)
+    apart = list(rows)
+    for cells in layer_cells.values():
+        cells.sort(key=lambda index: (rows[index], index))
+        pools: list[
+            tuple[float, int]
+        ] = []  # (sum of what each cell wants, less its place in the order; cells)
+        for place, index in enumerate(cells):
+            total, size = rows[index] - place, 1
+            while pools and pools[-1][0] / pools[-1][1] > total / size:
+                before, more = pools.pop()
+                total, size = total + before, size + more
+            pools.append((total, size))
+        wanted = [total / size for total, size in pools for _ in range(size)]
+        for place, index in enumerate(cells):
+            apart[index] = wanted[place] + place
+    return apart
 
 
 def _columns(count: int, forward: list[tuple[int, int]]) -> list[int]:

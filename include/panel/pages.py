@@ -131,6 +131,8 @@ def seconds(start: str | datetime | None, end: str | datetime | None) -> str:
     if begun is None or ended is None:
         return "–"
     took = (ended - begun).total_seconds()
+    if took < 1:
+        return f"{took * 1000:.0f} ms"
     if took < 10:
         return f"{took:.1f} s"
     if took < 60:

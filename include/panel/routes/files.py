@@ -22,7 +22,12 @@ router = APIRouter()
 
 # What a browser shows without running anything of it; all else is a download.
 INLINE = {"video/mp4": "video", "image/png": "image", "audio/wav": "audio", "application/pdf": "pdf"}
-OWN = {"panel.css": "text/css; charset=utf-8", "panel.js": "text/javascript; charset=utf-8"}
+OWN = {
+    "panel.css": "text/css; charset=utf-8",
+    "panel.js": "text/javascript; charset=utf-8",
+    "line.svg": "image/svg+xml",
+    "line-dark.svg": "image/svg+xml",
+}
 
 _verified: dict[tuple[str, int, int, int], str] = {}
 _KEPT = 512

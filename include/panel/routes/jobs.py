@@ -137,6 +137,7 @@ def show_job(request: Request, ledger: LedgerDep, reader: ReaderDep, job_id: UUI
             for found in by_kind.get(kind, [])
             if found["media_type"] == "image/png"
         ],
+        poster=next(iter(by_kind.get("thumbnail", [])), None),
         reports=[found for found in artifacts if found["media_type"] == "application/pdf"],
         namespace=settings().namespace,
         graph=picture,
