@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 
-TRUE = ("t", "true", "yes", "y", "1")
-FALSE = ("f", "false", "no", "n", "0")
+FLAGS = dict.fromkeys(("t", "true", "yes", "y", "1"), True) | dict.fromkeys(
+    ("f", "false", "no", "n", "0"), False
+)
 
 
 def text(column: str) -> pl.Expr:
@@ -14,18 +15,17 @@ def text(column: str) -> pl.Expr:
     >>> pl.DataFrame({"a": [" x ", "  "]}).select(text("a")).to_series().to_list()
     ['x', None]
     """
-    stripped = pl.col(column).str.strip_chars()
-    return pl.when(stripped.str.len_chars() > 0).then(stripped)
+    return pl.col(column).str.strip_chars().replace("", None)
 
 
 def one_line(column: str) -> pl.Expr:
     r"""Return a text in Unicode's composed form, on one line, runs of space as one; blank is null.
 
-    >>> pl.DataFrame({"a": ["a\\n b ", " "]}).select(one_line("a")).to_series().to_list()
+    >>> pl.DataFrame({"a": ["a\n b ", " "]}).select(one_line("a")).to_series().to_list()
     ['a b', None]
     """
-    tidy = pl.col(column).str.normalize("NFC").str.replace_all(r"[\s\p{Cc}]+", " ").str.strip_chars()
-    return pl.when(tidy.str.len_chars() > 0).then(tidy)
+    tidy = pl.col(column).str.normalize("NFC").str.replace_all(r"[\s\p{Cc}]+", " ")
+    return tidy.str.strip_chars().replace("", None)
 
 
 def whole(column: str) -> pl.Expr:
@@ -71,9 +71,7 @@ def flag(column: str) -> pl.Expr:
     [True, False, None]
     """
     word = pl.col(column).str.strip_chars().str.to_lowercase()
-    return (
-        pl.when(word.is_in(TRUE)).then(pl.lit(value=True)).when(word.is_in(FALSE)).then(pl.lit(value=False))
-    )
+    return word.replace_strict(FLAGS, default=None, return_dtype=pl.Boolean)
 
 
 def moment(column: str) -> pl.Expr:

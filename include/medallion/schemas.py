@@ -47,19 +47,23 @@ def _check(rule: Rule) -> Callable[[Any], pl.Expr]:
 def rule_ids(table: Table) -> dict[str, str]:
     """Return dataframely's name of each check -> the rule id that quarantine uses.
 
-    A nullability check of column ``x`` is ``x:not_null``; a rule keeps its own name.
+    A rule keeps its own name; the checks of a column ``x`` are ``x:not_null``, ``x:not_nan``, ``x:not_infinite``.
     """
     ids = {rule.name: rule.name for rule in table.rules}
-    return ids | {
-        f"{column.name}|nullability": f"{column.name}:not_null"
-        for column in _columns(table)
-        if not column.nullable
-    }
+    for column in _columns(table):
+        if not column.nullable:
+            ids[f"{column.name}|nullability"] = f"{column.name}:not_null"
+        if column.dtype == pl.Float64():
+            ids[f"{column.name}|nan"] = f"{column.name}:not_nan"
+            ids[f"{column.name}|inf"] = f"{column.name}:not_infinite"
+    return ids
 
 
 def holds_all(table: Table) -> pl.Expr:
     """Return one expression that is true where a row breaks nothing, for the plan's lineage."""
-    checks = [pl.col(column.name).is_not_null() for column in _columns(table) if not column.nullable]
+    columns = _columns(table)
+    checks = [pl.col(column.name).is_not_null() for column in columns if not column.nullable]
+    checks += [pl.col(column.name).is_finite() for column in columns if column.dtype == pl.Float64()]
     return pl.all_horizontal(*checks, *(rule.holds().fill_null(value=True) for rule in table.rules))
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import tempfile
+from bisect import bisect_left
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 
     from include.medallion.contract import SourceMapping
 
+RECORD_END = re.compile(rb'"[^"]*"|\r?\n')
+"""A quoted stretch, or a line end outside of one."""
 LONGEST_LINE = 1 << 26
 """Bytes; beyond this DuckDB refuses a line."""
 
@@ -166,10 +170,12 @@ def _read_by_duckdb(
 
     with tempfile.TemporaryDirectory(prefix="throughline-staging-") as folder, duckdb.connect() as connection:
         connection.execute("SET threads = 1")
-        good = Path(folder) / "good.parquet"
+        good, even = Path(folder) / "good.parquet", Path(folder) / "even.csv"
+        content = arrival.path.read_bytes()
+        removed = _even_line_ends(content, even)
         try:
             connection.read_csv(
-                str(arrival.path),
+                str(even if removed else arrival.path),
                 columns=dict.fromkeys(header.names, "VARCHAR"),
                 header=True,
                 sep=",",
@@ -192,8 +198,10 @@ def _read_by_duckdb(
                 f"{arrival.label} is not readable as CSV from its column {header.names[0]!r} on: {first}"
             ) from error
         rows = pl.read_parquet(good)
-    content = arrival.path.read_bytes()
-    lines = [_broken_line(content, position - 1, kinds, text) for position, kinds, text in rejects]
+    lines = [
+        _broken_line(content, position - 1 + bisect_left(removed, position), kinds, text)
+        for position, kinds, text in rejects
+    ]
     numbered, numbers = _number(content, header, lines)
     warnings: tuple[str, ...] = ()
     if len(numbers) != rows.height:
@@ -204,6 +212,28 @@ def _read_by_duckdb(
     frame = rows.with_columns(pl.Series("_row_number", numbers, pl.Int64)).lazy()
     engine = f"{ENGINE}, duckdb {duckdb.__version__}"
     return frame, numbered, warnings, engine
+
+
+def _even_line_ends(content: bytes, even: Path) -> list[int]:
+    """Write the file with LF alone where its records end in both CRLF and LF, which DuckDB reads as one long record.
+
+    Line ends inside quotes are values and stay. Returns where carriage returns were left out, each as the place in the
+    written file of the line feed after it (from 1); empty when nothing had to be written.
+    """
+    windows = content.count(b"\r\n")
+    if windows in (0, content.count(b"\n")):
+        return []
+    ends = [match for match in RECORD_END.finditer(content) if match[0][:1] != b'"']
+    returns = [match.start() for match in ends if match[0] == b"\r\n"]
+    if len(returns) in (0, len(ends)):
+        return []
+    with even.open("wb") as file:
+        position = 0
+        for at in returns:
+            file.write(content[position:at])
+            position = at + 1
+        file.write(content[position:])
+    return [at - number + 1 for number, at in enumerate(returns)]
 
 
 def _broken_line(content: bytes, start: int, kinds: Sequence[str], text: str) -> BrokenLine:
