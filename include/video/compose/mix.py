@@ -11,9 +11,17 @@ import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from include.artifacts import media
 from include.errors import QualityGateFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
 
 TARGET_LUFS = -14.0
 CEILING_DBTP = -1.5
@@ -22,7 +30,13 @@ _RATE = 48_000
 _BITRATE = "192k"
 _MUSIC_DB = -13.0
 """Level of the music against the voice before it is ducked."""
+_BLOCK = 240
+"""Samples (5 ms) that share one measured level of the voice."""
+_THRESHOLD_DB, _RATIO, _MOST_DB = -31.0, 7.0, 14.0
+"""From which level of the voice on the music gives way, how much of the excess it gives up, and its limit."""
+_AHEAD_S, _ATTACK_S, _RELEASE_S = 0.05, 0.025, 0.42
 _ROUNDS = 5
+_RAW = ["-f", "f32le", "-ar", str(_RATE), "-ac", "2"]
 
 
 @dataclass(frozen=True)
@@ -39,26 +53,15 @@ _PEAK = re.compile(r"Peak:\s+(-?[\d.]+|-?inf|nan) dBFS")
 
 def measure(path: Path) -> Loudness:
     """Measure the loudness of a file's sound; minus infinity where there is silence."""
-    log = media.run(
-        [
-            "-v",
-            "info",
-            "-nostats",
-            *media.reading(path),
-            "-map",
-            "0:a:0",
-            "-af",
-            "ebur128=peak=true:framelog=quiet",
-            "-f",
-            "null",
-            "-",
-        ]
-    ).log
+    return _measured([*media.reading(path), "-map", "0:a:0"], ())
+
+
+def _measured(source: list[str], feeds: Sequence[Iterable[bytes]]) -> Loudness:
+    meter = ["-af", "ebur128=peak=true:framelog=quiet", "-f", "null", "-"]
+    log = media.run(["-v", "info", "-nostats", *source, *meter], feeds=feeds).log
     integrated, peak = _INTEGRATED.findall(log), _PEAK.findall(log)
     if not integrated or not peak:
-        raise QualityGateFailed(
-            f"the loudness of {path.name} could not be measured; the log ends: {log[-500:]}"
-        )
+        raise QualityGateFailed(f"the loudness could not be measured; the log ends: {log[-500:]}")
     loud = float(integrated[-1])
     return Loudness(-math.inf if loud <= -70 else loud, float(peak[-1]))
 
@@ -82,15 +85,14 @@ def mix(voice: Path, music: Path | None, path: Path, *, duration_s: float) -> Lo
     """
     samples = round(duration_s * _RATE)
     with tempfile.TemporaryDirectory(prefix="mix-") as name:
-        ducked = Path(name) / "ducked.wav"
-        _duck(voice, music, ducked, samples)
-        before = measure(ducked)
+        joined = duck(voice, music, samples)
+        before = _measured([*_RAW, "-i", "feed:0"], [[joined.tobytes()]])
         if not math.isfinite(before.integrated_lufs):
             raise QualityGateFailed("voice and music are silent: there is nothing to make a sound track of")
         gain_db, ceiling_db = TARGET_LUFS - before.integrated_lufs, CEILING_DBTP - 0.6
         trial = Path(name) / "trial.m4a"
         for _ in range(_ROUNDS):
-            _master(ducked, trial, gain_db, ceiling_db, samples)
+            _master(joined, trial, gain_db, ceiling_db, samples)
             after = measure(trial)
             if (
                 abs(after.integrated_lufs - TARGET_LUFS) <= TOLERANCE_LU / 2
@@ -113,32 +115,58 @@ def _fixed(samples: int) -> str:
     return f"apad=whole_len={samples},atrim=end_sample={samples}"
 
 
-def _duck(voice: Path, music: Path | None, path: Path, samples: int) -> None:
-    """Join voice and music, the music made quieter while the voice speaks; 32-bit float WAV."""
-    stereo = f"aformat=sample_fmts=fltp:sample_rates={_RATE}:channel_layouts=stereo"
-    spoken = f"[0:a]{stereo},highpass=f=80,acompressor=threshold=0.125:ratio=2.5:attack=8:release=120:makeup=1.6,{_fixed(samples)}"
-    inputs: list[str | Path] = [*media.reading(voice)]
-    if music is None:
-        chains = f"{spoken}[out]"
-    else:
-        inputs += media.reading(music)
-        chains = (
-            f"{spoken},asplit=2[said][key];"
-            f"[1:a]{stereo},volume={_MUSIC_DB}dB,{_fixed(samples)}[bed];"
-            "[bed][key]sidechaincompress=threshold=0.03:ratio=7:attack=25:release=420:knee=4[under];"
-            "[said][under]amix=inputs=2:normalize=0:duration=first[out]"
-        )
-    media.run(
-        [
-            *("-v", "error", "-filter_complex_threads", "1"),
-            *inputs,
-            *("-filter_complex", chains, "-map", "[out]", "-c:a", "pcm_f32le"),
-            *("-map_metadata", "-1", "-fflags", "+bitexact", "-flags:a", "+bitexact", "-f", "wav", path),
-        ]
+def duck(voice: Path, music: Path | None, samples: int) -> NDArray[np.float32]:
+    """Join voice and music, the music made quieter while the voice speaks; shape (samples, 2).
+
+    Not by ffmpeg's `sidechaincompress`: its output differs from run to run with the order in which its two inputs
+    arrive.
+    """
+    spoken = _decoded(
+        voice, "highpass=f=80,acompressor=threshold=0.125:ratio=2.5:attack=8:release=120:makeup=1.6,", samples
     )
+    if music is None:
+        return spoken
+    bed = _decoded(music, "", samples) * np.float32(10 ** (_MUSIC_DB / 20))
+    return spoken + bed * _gains(spoken)[:, None]
 
 
-def _master(ducked: Path, path: Path, gain_db: float, ceiling_db: float, samples: int) -> None:
+def _decoded(path: Path, filters: str, samples: int) -> NDArray[np.float32]:
+    raw = media.run(
+        [
+            *("-v", "error", "-filter_threads", "1", *media.reading(path), "-map", "0:a:0"),
+            *(
+                "-af",
+                f"aformat=sample_fmts=flt:sample_rates={_RATE}:channel_layouts=stereo,{filters}{_fixed(samples)}",
+            ),
+            *("-f", "f32le", "-ac", "2", "-ar", str(_RATE), "-"),
+        ]
+    ).stdout
+    return np.frombuffer(raw, "<f4").reshape(-1, 2).astype(np.float32)
+
+
+def _gains(spoken: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the gain of the music at every sample: it falls a little before the voice and rises slowly after it."""
+    count = -(-spoken.shape[0] // _BLOCK)
+    power = np.zeros(count * _BLOCK, np.float64)
+    power[: spoken.shape[0]] = (spoken.astype(np.float64) ** 2).mean(axis=1)
+    level_db = 10 * np.log10(power.reshape(count, _BLOCK).mean(axis=1) + 1e-12)
+    wanted = np.clip((level_db - _THRESHOLD_DB) * (1 - 1 / _RATIO), 0, _MOST_DB)
+    step_s = _BLOCK / _RATE
+    fall, rise = math.exp(-step_s / _ATTACK_S), math.exp(-step_s / _RELEASE_S)
+    ahead = round(_AHEAD_S / step_s)
+    cuts, now = np.zeros(count), 0.0
+    for place in range(count):
+        goal = float(wanted[place : place + ahead + 1].max())
+        keep = fall if goal > now else rise
+        now = goal + (now - goal) * keep
+        cuts[place] = now
+    middles = (np.arange(count) + 0.5) * _BLOCK
+    smooth = np.interp(np.arange(spoken.shape[0]), middles, cuts)
+    gains: NDArray[np.float32] = (10 ** (-smooth / 20)).astype(np.float32)
+    return gains
+
+
+def _master(joined: NDArray[np.float32], path: Path, gain_db: float, ceiling_db: float, samples: int) -> None:
     limit = 10 ** (ceiling_db / 20)
     chain = (
         f"volume={gain_db:.3f}dB:precision=float,aresample={_RATE * 4},"
@@ -146,8 +174,9 @@ def _master(ducked: Path, path: Path, gain_db: float, ceiling_db: float, samples
     )
     media.run(
         [
-            *("-v", "error", "-filter_threads", "1", *media.reading(ducked), "-af", chain),
+            *("-v", "error", "-filter_threads", "1", *_RAW, "-i", "feed:0", "-af", chain),
             *("-c:a", "aac", "-b:a", _BITRATE, "-ar", str(_RATE), "-ac", "2", "-threads", "1"),
             *("-map_metadata", "-1", "-fflags", "+bitexact", "-flags:a", "+bitexact", "-f", "mp4", path),
-        ]
+        ],
+        feeds=[[joined.tobytes()]],
     )

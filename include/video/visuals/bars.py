@@ -47,7 +47,9 @@ class BarsPicture:
         value = max(values) + setting.px(28)
         self._left = wide * 0.36 if self._beside else 0.0
         self._long = wide - self._left - value if self._beside else wide
-        rooms = [self._left - setting.px(24) if self._beside else wide - one - setting.px(32) for one in values]
+        rooms = [
+            self._left - setting.px(24) if self._beside else wide - one - setting.px(32) for one in values
+        ]
         self._labels = [
             typeset.cut(item.label, "text", self._size, max(1.0, here))
             for item, here in zip(content.items, rooms, strict=True)

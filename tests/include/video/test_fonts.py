@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -11,6 +11,9 @@ from PIL import Image, ImageDraw
 from include.errors import ConfigurationError
 from include.video import fonts
 from include.video.visuals import typeset
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SCRIPTS = {
     "Latin": "Żółć, façade — “quoted” 1,054,156",
@@ -93,7 +96,9 @@ def test_a_subtitle_renderer_is_given_no_colour_bitmaps() -> None:
     assert split.dropped == ("🎃",)
 
 
-def test_without_any_font_the_error_names_the_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_any_font_the_error_names_the_packages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(fonts, "FOLDERS", (tmp_path,))
     fonts.base.cache_clear()
     fonts._find.cache_clear()
