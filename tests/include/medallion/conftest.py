@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import polars as pl
 import pytest
 
 from include.artifacts.digests import sha256_file
-from include.medallion.contract import SourceMapping, Table
 from include.medallion.promote import Hop, Promotion, promote
 from include.medallion.staging import Arrival, stage
 from include.medallion.tables import table_named
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from include.medallion.contract import SourceMapping, Table
 
 SEEN = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 IDS = {"staged": UUID(int=1), "bronze": UUID(int=2), "silver": UUID(int=3), "gold": UUID(int=4)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from pydantic import ValidationError
@@ -12,6 +12,9 @@ from include.errors import InvalidInput
 from include.medallion.params import MedallionParams
 from include.medallion.partitions import NoInput, SourceFile, checked, partition_of, source_of
 from include.settings import settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 AT = datetime(2026, 3, 4, tzinfo=UTC)
 

@@ -129,7 +129,7 @@ def test_more_refused_rows_than_a_table_tolerates_stop_the_hop(lake: Any, csv_fi
     run = lake("leads")
     run.stage(csv_file(HEADER + good(1) + "L2,,,,x,,,,,,\nL3,,,,y,,,,,,\n"))
     with pytest.raises(
-        QualityGateFailed, match="2 of 3 rows refused, more than the 50%.*rating:cast_float64"
+        QualityGateFailed, match=r"2 of 3 rows refused, more than the 50%.*rating:cast_float64"
     ):
         run.promote("bronze")
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
 
 from include.artifacts.digests import sha256_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 COUNTRIES = {"BR": 200, "DE": 200, "GB": 77, "US": 200}
 
@@ -65,7 +67,7 @@ def test_a_broken_line_injected_into_a_chart_is_found_and_nothing_else_changes(
     lake: Any, chart: Path, tmp_path: Path, line: bytes, kind: str
 ) -> None:
     clean = lake("trends").run(chart)
-    header, rows = records(chart)
+    _header, rows = records(chart)
     content = chart.read_bytes()
     at = content.index(b'\n"' + rows[40][0].encode() + b'"') + 1
     damaged = tmp_path / chart.name

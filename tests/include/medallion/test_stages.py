@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 import polars as pl
@@ -20,6 +19,9 @@ from include.medallion.declared import BY_NAME, TABLES, stages_of
 from include.medallion.params import MedallionParams
 from include.settings import settings
 from include.stage import Coordinates, Outcome, SkipStage, run_stage
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HOPS = [("source", "staged"), ("staged", "bronze"), ("bronze", "silver"), ("silver", "gold")]
 HEADER = "lead_id,company,country,rating,size,approved\n"

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
@@ -14,6 +12,10 @@ import pytest
 from include.errors import InvalidInput, QualityGateFailed
 from include.medallion.contract import Source, SourceColumn, SourceMapping
 from include.medallion.tables import table_named
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 HEADER = (
     "assessment_id,lead_id,overall,comfort,amenities,trip,crew,location,price,reviews,reviews_per_month\n"
@@ -181,7 +183,7 @@ def test_what_is_no_table_is_refused_naming_file_and_column(lake: Any, csv_file:
 
 
 def test_a_file_of_nothing_but_broken_lines_is_refused(lake: Any, csv_file: Any) -> None:
-    with pytest.raises(QualityGateFailed, match="2 of 2 rows refused.*most by missing_columns"):
+    with pytest.raises(QualityGateFailed, match=r"2 of 2 rows refused.*most by missing_columns"):
         lake("assessments").stage(csv_file(HEADER + "a,b\nc,d\n"))
 
 
