@@ -95,6 +95,10 @@ def test_a_long_sentence_is_spoken_faster(plan_document: dict[str, Any]) -> None
     narration = narrate(Plan.model_validate(plan_document), EspeakVoice())
     normal = EspeakVoice().capabilities.normal_wpm
     assert narration.pace_wpm["02"] > normal
+    end = 8 * SAMPLE_RATE
+    assert not narration.samples[end - round(TAIL_S * SAMPLE_RATE) + 1 : end].any(), (
+        "it still ends in its scene"
+    )
     assert narration.pace_wpm["01"] == narration.pace_wpm["03"] == normal
 
 

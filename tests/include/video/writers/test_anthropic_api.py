@@ -327,8 +327,10 @@ def test_an_answer_that_stays_wrong_fails_the_script_with_the_reason(
 def test_there_is_one_repair_for_the_whole_script(claude: Start, sample: Brief) -> None:
     replies = with_answer(sample, 1, {"evidence": [], "reason": "x"}, story(sample)[1])
     replies[4:] = [message(wrong_figure(sample))]
+    server = claude(replies)
     with pytest.raises(QualityGateFailed, match="no valid narration"):
-        writer(claude(replies)).write(sample)
+        writer(server).write(sample)
+    assert len(server.requests) == 5, "the narration was not asked for again"
 
 
 def test_a_title_without_the_theme_is_asked_again(claude: Start, sample: Brief) -> None:
