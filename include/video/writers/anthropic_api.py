@@ -239,12 +239,12 @@ class AnthropicWriter:
 
 
 def _client() -> anthropic.Anthropic:
-    import anthropic
-
     key = settings().anthropic_api_key
-    if key is None:
+    if key is None or not key.get_secret_value():
         msg = "the anthropic writer needs the environment variable ANTHROPIC_API_KEY"
         raise ConfigurationError(msg)
+    import anthropic  # heavy: only a job that asks for it waits for it
+
     return anthropic.Anthropic(
         api_key=key.get_secret_value(),
         base_url=settings().anthropic_base_url,

@@ -11,21 +11,6 @@ if TYPE_CHECKING:
     from include.stage import Work
 
 
-def gold_trends(work: Work) -> dict[str, Any]:
-    file = Path(work.params["file"])
-    work.admit("trends", file, uri=file.as_uri(), media_type="application/vnd.apache.parquet")
-    work.publish(
-        "table",
-        "gold/trends/2026-06-01",
-        lambda path: shutil.copy(file, path),
-        suffix=".parquet",
-        media_type="application/vnd.apache.parquet",
-        name="gold-trends.parquet",
-        dataset="lake/gold/trends",
-    )
-    return {}
-
-
 def reviewed_video(work: Work) -> dict[str, Any]:
     """Publish a file as the video, and a quality report with the verdict of the parameters."""
     file = Path(work.params["file"])

@@ -6,7 +6,6 @@ import json
 import shutil
 import sys
 import threading
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -32,6 +31,8 @@ from include.ledger.models import (
     Voiceover,
 )
 from include.ledger.session import transaction
+from include.medallion import declared as lake
+from include.medallion.params import MedallionParams
 from include.settings import settings
 from include.stage import Outcome, Stage, run_stage
 from include.video import declared
@@ -320,54 +321,41 @@ def test_a_live_source_is_captured_as_it_answered_and_told_in_points(
         assert "views" not in session.scalars(select(Script.narration)).one()
 
 
-def gold_table(job: UUID, tmp_path: Path) -> None:
-    """Publish a gold trends table for a job, as its lake run would."""
-    import polars as pl
-
-    seen = datetime(2026, 6, 1, tzinfo=UTC)
-    rows = [
-        {
-            "platform": "youtube",
-            "external_id": f"g{number}",
-            "title": f"Golden Item {number}",
-            "channel": "A channel",
-            "category_id": 10,
-            "published_at": seen - timedelta(hours=number),
-            "observed_at": seen,
-            "views": 1000 * number,
-            "likes": 40 * number,
-            "comments": number,
-            "tags": "gold|lake",
-            "url": None,
-        }
-        for number in range(1, 12)
-    ]
-    pl.DataFrame(rows, schema_overrides={"url": pl.String}).write_parquet(tmp_path / "gold.parquet")
-    run_stage(
-        Stage(
-            "gold_trends",
-            "test",
-            "ready_bodies:gold_trends",
-            outputs=("lake/gold/trends",),
-            code=("include/errors.py",),
-        ),
-        job_id=job,
-        params={"file": str(tmp_path / "gold.parquet")},
-    )
+@pytest.fixture(params=["sample", "GB"])
+def real_file(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, ledger: str) -> Path:
+    """A trends file that both the lake and the video family read."""
+    file = SAMPLE
+    if request.param != "sample":
+        file = request.getfixturevalue("shared_data") / "youtube" / f"2018-11-01_{request.param}_videos.csv"
+    monkeypatch.setenv("THROUGHLINE_TRENDS_FILE", str(file))
+    settings.cache_clear()
+    return file
 
 
-def test_in_a_job_with_its_own_gold_table_auto_reads_it_and_the_line_leads_there(
-    ledger: str, tmp_path: Path
-) -> None:
+def test_gold_of_the_lake_and_the_file_it_was_made_of_give_the_same_scores(real_file: Path) -> None:
     job, other = new_job(), new_job()
-    gold_table(job, tmp_path)
+    for stage in lake.stages_of("trends"):
+        run_stage(stage, job_id=job, key="latest", params=MedallionParams().model_dump(mode="json"))
     outcome = run(declared.TREND_COLLECTION, job)
-    assert outcome.result == {"source": "gold", "trends": 11, "flagged": 0}
-    assert ("trends", "table") in edges(job)
+    assert outcome.result["source"] == "gold", "auto: this job's own lake run made the table"
     assert [one["name"] for one in outcome.facts["inputs"]] == ["lake/gold/trends"]
+    assert ("trends", "table") in edges(job)
     assert run(declared.TREND_COLLECTION, other).result["source"] == "trends", (
         "another job's table is not its own"
     )
+    from_gold, from_file = (
+        {
+            one["trend"]["external_id"]: one
+            for one in json.loads(path_of(one, "trends.json").read_text())["trends"]
+        }
+        for one in (job, other)
+    )
+    assert len(from_gold) > 30
+    for name, one in from_gold.items():
+        assert one["components"] == from_file[name]["components"]
+        assert one["trend"]["observed_at"] == from_file[name]["trend"]["observed_at"]
+        assert one["trend"]["previous_views"] == from_file[name]["trend"]["previous_views"]
+    assert from_gold.keys() == from_file.keys()
 
 
 def test_without_a_person_only_a_video_that_passed_is_approved(ledger: str, tmp_path: Path) -> None:
