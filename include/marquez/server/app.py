@@ -15,6 +15,7 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from include.marquez.server import IDENTITY_HEADER, VERSION
 from include.marquez.server.answers import ApiError, answer, coded, error_answer, no_such_page
@@ -207,7 +208,7 @@ class Edge:
             return
         begun = time.monotonic()
 
-        async def named(message: Message) -> None:
+        async def identified(message: Message) -> None:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 self.statuses[status] = self.statuses.get(status, 0) + 1
@@ -216,6 +217,7 @@ class Edge:
                 )
             await send(message)
 
+        named: Send = identified
         try:
             headers = dict(scope["headers"])
             try:
@@ -229,6 +231,11 @@ class Edge:
                 await error_answer(error)(scope, receive, named)
                 return
             scope = {**scope, "path": routed_path(scope), "root_path": ""}
+            if scope["method"] == "OPTIONS":
+                await self._options(scope)(scope, receive, named)
+                return
+            if scope["method"] == "HEAD":
+                scope["method"], named = "GET", _without_body(named)
             await self.app(scope, receive if body is None else _given(body), named)
         finally:
             self.seconds += time.monotonic() - begun
@@ -239,6 +246,18 @@ class Edge:
         given = headers.get(b"authorization", b"").removeprefix(b"Bearer ")
         if not hmac.compare_digest(given, self.token.encode()):
             raise coded(401, "HTTP 401 Unauthorized")
+
+    def _options(self, scope: Scope) -> Response:
+        """Say which methods a path has."""
+        methods: set[str] = set()
+        for route in self.app.router.routes:
+            match, _ = route.matches({**scope, "method": "GET"})
+            if match is not Match.NONE:
+                methods |= getattr(route, "methods", None) or set()
+        if not methods:
+            return error_answer(no_such_page())
+        allowed = ", ".join(sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())))
+        return Response(allowed, headers={"allow": allowed}, media_type="text/plain")
 
     async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
         too_large = coded(413, f"The request body is larger than {self.limit} bytes")
@@ -279,6 +298,13 @@ def routed_path(scope: Scope) -> str:
     ]
     path = "/".join(segments)
     return path[:-1] if len(path) > 1 and path.endswith("/") else path
+
+
+def _without_body(send: Send) -> Send:
+    async def headers_only(message: Message) -> None:
+        await send(message if message["type"] != "http.response.body" else {**message, "body": b""})
+
+    return headers_only
 
 
 def _given(body: bytes) -> Receive:

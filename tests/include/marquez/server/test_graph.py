@@ -1,0 +1,142 @@
+"""The graph: hops, shapes, deletions; each node once, whatever the shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+
+@pytest.fixture
+def chain(scene: Any, make_dataset: Any) -> Any:
+    """a -> j1 -> b -> j2 -> c -> j3 -> d, and j0 that writes a."""
+    for i, (source, made) in enumerate((("", "a"), ("a", "b"), ("b", "c"), ("c", "d"))):
+        inputs = [make_dataset(scene.named(source))] if source else []
+        scene.ran(f"j{i}", i * 2, inputs, [make_dataset(scene.named(made))])
+    return scene
+
+
+def test_depth_counts_jobs_from_a_job(chain: Any) -> None:
+    assert chain.nodes(chain.node("j1"), 0) == {"j1", "a", "b"}
+    assert chain.nodes(chain.node("j1"), 1) == {"j0", "j1", "j2", "a", "b", "c"}
+    assert chain.nodes(chain.node("j1"), 2) == {"j0", "j1", "j2", "j3", "a", "b", "c", "d"}
+    assert chain.nodes(chain.node("j1"), -5) == {"j1", "a", "b"}
+
+
+def test_a_dataset_stands_for_the_job_that_writes_it(chain: Any) -> None:
+    at = f"dataset:file:{chain.named('c')}"
+    assert chain.nodes(at, 0) == {"j2", "b", "c"}
+    assert chain.nodes(at, 1) == chain.nodes(chain.node("j2"), 1)
+
+
+def test_edges_lead_from_origin_to_destination_and_stay_within_the_answer(chain: Any) -> None:
+    graph = chain.client.graph(chain.node("j1"), 0)["graph"]
+    assert [node["id"] for node in graph] == sorted(node["id"] for node in graph)
+    ids = {node["id"] for node in graph}
+    for node in graph:
+        for edge in node["inEdges"] + node["outEdges"]:
+            assert {edge["origin"], edge["destination"]} <= ids
+        assert all(edge["destination"] == node["id"] for edge in node["inEdges"])
+        assert all(edge["origin"] == node["id"] for edge in node["outEdges"])
+    job = next(node for node in graph if node["type"] == "JOB")
+    assert [edge["origin"] for edge in job["inEdges"]] == [f"dataset:file:{chain.named('a')}"]
+    assert job["data"]["latestRun"]["state"] == "COMPLETED"
+
+
+def test_diamonds_cycles_and_hubs_show_each_node_once(scene: Any, make_dataset: Any) -> None:
+    hub = make_dataset(scene.named("hub"))
+    scene.ran("source", 0, [make_dataset(scene.named("loop"))], [hub])
+    for i in range(30):
+        scene.ran(f"leaf{i}", 2 + i, [hub], [make_dataset(scene.named(f"d{i}"))])
+    both = [make_dataset(scene.named("d0")), make_dataset(scene.named("d1"))]
+    scene.ran("join", 50, both, [make_dataset(scene.named("loop"))])
+    graph = scene.client.graph(scene.node("join"), 1000)["graph"]
+    ids = [node["id"] for node in graph]
+    assert len(ids) == len(set(ids)) == 32 + 32
+    hub_node = next(node for node in graph if node["data"]["name"] == scene.named("hub"))
+    assert (len(hub_node["inEdges"]), len(hub_node["outEdges"])) == (1, 30)
+
+
+def test_a_deleted_job_is_neither_shown_nor_crossed_until_it_is_told_of_again(
+    chain: Any, make_dataset: Any
+) -> None:
+    httpx.delete(f"{chain.client.url}/api/v1/namespaces/{chain.namespace}/jobs/j2").raise_for_status()
+    assert chain.nodes(chain.node("j1")) == {"j0", "j1", "a", "b"}
+    assert chain.client.graph(chain.node("j2")) is None
+    chain.ran("j2", 30, [make_dataset(chain.named("b"))], [make_dataset(chain.named("c"))])
+    assert "j3" in chain.nodes(chain.node("j1"))
+
+
+def test_a_dataset_without_jobs_is_a_lone_node(scene: Any, make_dataset: Any) -> None:
+    scene.ran("j", 1, [make_dataset(scene.named("old"))], [])
+    scene.ran("j", 5, [make_dataset(scene.named("new"))], [])
+    assert scene.nodes(f"dataset:file:{scene.named('old')}") == {"old"}
+
+
+@pytest.mark.parametrize(
+    ("node", "status"),
+    [
+        ("", 400),
+        ("job:nope:nope", 404),
+        ("dataset:file:nope", 404),
+        ("nonsense", 404),
+        ("job:short", 404),
+        ("run:0199", 404),
+        ("datasetField:file:a:b", 404),
+        ("job:%00:x", 404),
+    ],
+)
+def test_what_is_no_node_is_a_client_error(lineage_server: Any, node: str, status: int) -> None:
+    response = httpx.get(f"{lineage_server.url}/api/v1/lineage?nodeId={node}")
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/json"
+
+
+def test_colons_in_namespaces_and_names_are_found(scene: Any) -> None:
+    table = {"namespace": "kafka://k:9092", "name": f"{scene.namespace}:topic:in", "facets": {}}
+    scene.ran("a:b:c", 1, [table], [])
+    assert len(scene.client.graph(f"dataset:kafka://k:9092:{table['name']}")["graph"]) == 2
+    assert len(scene.client.graph(scene.node("a:b:c"))["graph"]) == 2
+
+
+def test_columns_upstream_downstream_and_by_depth(scene: Any, make_dataset: Any) -> None:
+    a, b, c = (scene.named(name) for name in "abc")
+    scene.ran(
+        "j1", 1, [make_dataset(a, "x", "y")], [make_dataset(b, "x", made_from={"x": [(a, "x"), (a, "y")]})]
+    )
+    scene.ran(
+        "j2", 5, [make_dataset(b, "x")], [make_dataset(c, "z", made_from={"z": [(b, "x"), (b, "gone")]})]
+    )
+
+    def fields(node: str, **asked: Any) -> set[str]:
+        graph = scene.client.column_lineage(node, **asked)["graph"]
+        return {f"{item['data']['dataset'][-1]}.{item['data']['field']}" for item in graph}
+
+    assert fields(f"dataset:file:{c}") == {"c.z", "b.x", "a.x", "a.y"}
+    assert fields(f"dataset:file:{c}", depth=1) == {"c.z", "b.x"}
+    assert fields(f"datasetField:file:{b}:x") == {"b.x", "a.x", "a.y"}
+    assert fields(f"datasetField:file:{a}:y", downstream=True) == {"a.y", "b.x", "a.x", "c.z"}
+    assert fields(scene.node("j1")) == {"b.x", "a.x", "a.y"}
+    edges = next(
+        item
+        for item in scene.client.column_lineage(f"dataset:file:{c}")["graph"]
+        if item["data"]["field"] == "z"
+    )
+    assert edges["inEdges"] == [
+        {"origin": f"datasetField:file:{c}:z", "destination": f"datasetField:file:{b}:x"}
+    ]
+    version = scene.client.dataset("file", b)["currentVersion"]
+    past = scene.client.column_lineage(f"dataset:file:{b}#{version}")["graph"]
+    assert {item["id"].partition("#")[2] != "" for item in past} == {True}
+    assert scene.client.column_lineage(f"dataset:file:{scene.named('none')}") is None
+
+
+def test_the_newest_column_lineage_replaces_the_older(scene: Any, make_dataset: Any) -> None:
+    a, b = scene.named("a"), scene.named("b")
+    for minute, column in ((1, "x"), (5, "y")):
+        scene.ran(
+            "j", minute, [make_dataset(a, "x", "y")], [make_dataset(b, "z", made_from={"z": [(a, column)]})]
+        )
+    graph = scene.client.column_lineage(f"dataset:file:{b}")["graph"]
+    assert {item["data"]["field"] for item in graph} == {"z", "y"}

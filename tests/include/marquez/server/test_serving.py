@@ -1,0 +1,105 @@
+"""The server as a process: token, limits, compression, health, its end, its start on a used database."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import signal
+import time
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from include.errors import ConfigurationError
+from include.marquez.client import MarquezClient
+from include.marquez.server.serving import serve
+
+EVENT = {
+    "eventType": "COMPLETE",
+    "eventTime": "2026-03-01T00:00:00Z",
+    "producer": "https://example.org/p",
+    "run": {"runId": str(uuid4())},
+    "job": {"namespace": "serving", "name": "j"},
+}
+JSON = {"content-type": "application/json"}
+
+
+def test_the_admin_port_tells_health_name_and_metrics(lineage_server: Any) -> None:
+    ping = httpx.get(f"{lineage_server.admin_url}/ping")
+    assert (ping.text, ping.headers["content-type"].partition(";")[0]) == ("pong\n", "text/plain")
+    health = httpx.get(f"{lineage_server.admin_url}/healthcheck")
+    assert health.status_code == 200
+    assert health.json()["postgresql"]["healthy"] is True
+    assert 'lineage_requests_total{status="' in httpx.get(f"{lineage_server.admin_url}/metrics").text
+    assert (
+        httpx.get(f"{lineage_server.url}/api/v1/namespaces")
+        .headers["x-lineage-server"]
+        .startswith("embedded ")
+    )
+
+
+def test_gzip_is_taken_and_bad_or_boundless_gzip_is_not(lineage_server: Any) -> None:
+    url, packed = f"{lineage_server.url}/api/v1/lineage", JSON | {"content-encoding": "gzip"}
+    body = gzip.compress(json.dumps(EVENT).encode())
+    assert httpx.post(url, content=body, headers=packed).status_code == 201
+    assert httpx.post(url, content=body[:-20], headers=packed).status_code == 400
+    assert httpx.post(url, content=b"no gzip", headers=packed).status_code == 400
+    bomb = gzip.compress(b" " * 200_000_000, 9)
+    assert len(bomb) < 1_000_000
+    assert httpx.post(url, content=bomb, headers=packed, timeout=30).status_code == 413
+
+
+def test_a_body_above_the_limit_is_refused_and_one_below_taken(lineage_server: Any) -> None:
+    url = f"{lineage_server.url}/api/v1/lineage"
+    facet = {"_producer": "https://p", "_schemaURL": "https://s", "text": "x" * 12_000_000}
+    big = EVENT | {"run": {"runId": str(uuid4()), "facets": {"big": facet}}}
+    assert httpx.post(url, content=json.dumps(big), headers=JSON, timeout=60).status_code == 201
+    too_big = httpx.post(url, content=b" " * (32 * 1024 * 1024 + 1), headers=JSON, timeout=60)
+    assert too_big.status_code == 413
+    with pytest.raises(httpx.HTTPError):  # a body without end is cut off while it is sent, or refused
+        httpx.post(url, content=(b" " * 1_000_000 for _ in range(40)), headers=JSON).raise_for_status()
+
+
+def test_a_token_is_asked_of_every_request_but_the_admin_port(lineage_server: Any) -> None:
+    with lineage_server.another(MARQUEZ_TOKEN="s3cret") as server:
+        path = f"{server.url}/api/v1/namespaces"
+        assert httpx.get(path).status_code == 401
+        assert httpx.post(f"{server.url}/api/v1/lineage", json=EVENT).status_code == 401
+        assert httpx.get(path, headers={"authorization": "Bearer wrong"}).status_code == 401
+        assert httpx.get(f"{server.admin_url}/ping").status_code == 200
+        with MarquezClient(server.url, token="s3cret") as client:
+            client.deliver(EVENT)
+            assert client.job("serving", "j")["name"] == "j"
+
+
+def test_more_than_this_machine_is_bound_only_with_a_token() -> None:
+    with pytest.raises(ConfigurationError, match="MARQUEZ_TOKEN"):
+        serve("0.0.0.0", 0, 0, "postgresql://nobody@127.0.0.1:1/none")
+
+
+def test_a_taken_port_is_named(lineage_server: Any) -> None:
+    port = int(lineage_server.url.rpartition(":")[2])
+    with pytest.raises(ConfigurationError, match=f"127.0.0.1:{port}"):
+        serve("127.0.0.1", port, 0, lineage_server.dsn)
+
+
+def test_it_ends_within_five_seconds_with_clients_connected_and_starts_on_its_own_database(
+    lineage_server: Any,
+) -> None:
+    with lineage_server.another() as server, MarquezClient(server.url) as client:
+        client.deliver(EVENT)
+        begun = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(10) == 0
+        assert time.monotonic() - begun < 5
+
+
+def test_it_stays_small(lineage_server: Any) -> None:
+    status = Path(f"/proc/{lineage_server.process.pid}/status")
+    if not status.exists():
+        pytest.skip("no /proc on this system")
+    resident = next(line for line in status.read_text().splitlines() if line.startswith("VmRSS"))
+    assert int(resident.split()[1]) < 400_000  # after the largest bodies above; at rest it is under 100 MB
