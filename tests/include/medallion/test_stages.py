@@ -203,6 +203,8 @@ def test_the_same_input_is_reused_and_keeps_its_record() -> None:
     for hop in mine:
         projected = json.loads((settings().store / f"catalog/lineage/{hop.transition_id}.json").read_text())
         assert projected["row_count_out"] == hop.row_count_out > 0
+    catalogue = {path.stem for path in (settings().store / "catalog" / "lineage").glob("*.json")}
+    assert catalogue == {str(hop.transition_id) for hop in mine}
 
 
 def test_made_anew_the_bytes_are_the_same() -> None:
