@@ -33,7 +33,7 @@ from include.operators.trigger import TriggerFamilyOperator
 )
 def campaign() -> None:
     """Wire the three families of one job."""
-    opened = OpenJobOperator(task_id="open_job", model=CampaignParams).as_setup()
+    opened = OpenJobOperator(task_id="open_job", model=CampaignParams)
     closed = CloseJobOperator(
         task_id="close_job", requires=("table", "video", "thumbnail", "lead_audit", "dossier")
     ).as_teardown(setups=opened, on_failure_fail_dagrun=True)

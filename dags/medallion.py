@@ -34,7 +34,7 @@ PARTITION = "{{ ti.xcom_pull(task_ids='open_job', key='partition') or 'latest' }
 )
 def medallion() -> None:
     """Wire four layers per table."""
-    opened = OpenJobOperator(task_id="open_job", model=MedallionParams).as_setup()
+    opened = OpenJobOperator(task_id="open_job", model=MedallionParams)
     closed = CloseJobOperator(task_id="close_job").as_teardown(setups=opened, on_failure_fail_dagrun=True)
     for table in declared.TABLES:
 

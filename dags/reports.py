@@ -31,7 +31,7 @@ from include.reports.params import ReportsParams
 )
 def reports() -> None:
     """Wire: choose leads, gather and render each, then the dossier."""
-    opened = OpenJobOperator(task_id="open_job", model=ReportsParams).as_setup()
+    opened = OpenJobOperator(task_id="open_job", model=ReportsParams)
     closed = CloseJobOperator(task_id="close_job").as_teardown(setups=opened, on_failure_fail_dagrun=True)
     chosen = StageOperator(task_id="choose_leads", stage=declared.CHOOSE_LEADS, returns="leads")
 

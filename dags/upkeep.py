@@ -24,15 +24,14 @@ from include.operators.retry import TASK_DEFAULTS
     default_args=TASK_DEFAULTS,
     max_active_runs=1,
     catchup=False,
-    render_template_as_native_obj=True,
 )
 def upkeep() -> None:
     """Wire the chores."""
-    opened = OpenJobOperator(task_id="open_job", model=UpkeepParams).as_setup()
+    opened = OpenJobOperator(task_id="open_job", model=UpkeepParams)
     closed = CloseJobOperator(task_id="close_job").as_teardown(setups=opened, on_failure_fail_dagrun=True)
     reconciled = task(work.reconcile)()
     drained = task(work.drain)()
-    swept = task(work.sweep)(dry_run="{{ params.dry_run }}")
+    swept = task(work.sweep)()
     verified = task(work.verify)()
     opened >> reconciled >> drained >> [swept, verified] >> closed
 

@@ -36,7 +36,7 @@ from include.video.params import VideoParams
 )
 def video() -> None:
     """Wire the five stages."""
-    opened = OpenJobOperator(task_id="open_job", model=VideoParams).as_setup()
+    opened = OpenJobOperator(task_id="open_job", model=VideoParams)
     closed = CloseJobOperator(
         task_id="close_job",
         requires=("trends", "report", "script", "scene", "voiceover", "video", "thumbnail", "decision"),

@@ -41,7 +41,9 @@ def demo(
 
     begun = time.monotonic()
     state_dir = settings().state_dir
-    started = lifecycle.up(state_dir, os.environ, lambda line: console.print(f"  [dim]{line}[/dim]"))
+    started = lifecycle.up(
+        state_dir, os.environ, lambda line: console.print(f"  [dim]{line}[/dim]", soft_wrap=True)
+    )
     for name, reason in started.broken:
         console.print(f"[red]{name}: {reason}[/red]")
     ready = time.monotonic()
@@ -158,20 +160,20 @@ def _show(job_id: UUID) -> bool:
     with _ledger() as session:
         artifacts = artifacts_of(session, job_id)
         found = traced(session, job_id=job_id)
-    table = Table(title=f"artifacts of job {job_id}")
-    for column in ("kind", "file", "sha256", "made by", "run"):
-        table.add_column(column, overflow="fold" if column == "file" else "ellipsis")
+    table = Table("kind", "file", "sha256", "made by", "run", box=None, pad_edge=False)
     for artifact in artifacts:
-        made = f"{artifact['stage']}{' (reused)' if artifact['reused_from'] else ''}"
+        made = artifact["stage"].rpartition("content_generation.")[2]
         table.add_row(
             artifact["kind"],
-            f"out/{job_id}/{artifact['name']}",
+            artifact["name"],
             artifact["sha256"][:12],
-            made,
-            (artifact["ol_run_id"] or "")[:13],
+            f"{made} [cyan](reused)[/cyan]" if artifact["reused_from"] else made,
+            (artifact["ol_run_id"] or "")[:18],
         )
+    reused = sum(artifact["reused_from"] is not None for artifact in artifacts)
+    console.print(f"\n[bold]{len(artifacts)} artifacts[/bold], {reused} of them reused from earlier jobs")
     console.print(table)
-    console.print(f"files below {settings().store}")
+    console.print(f"files below {settings().store}/out/{job_id}/", soft_wrap=True)
     console.print(f"{found.traced} of {found.files} traced")
     for path in found.untraced:
         console.print(f"[red]not traced: {path}[/red]")
@@ -189,12 +191,16 @@ def _show(job_id: UUID) -> bool:
 def _addresses(stack: Stack, password: str, job_id: UUID) -> None:
     from include.cli.stack import tunnel
 
-    console.print(f"Airflow   {stack.airflow_url}  (admin / {password})")
-    console.print(f"panel     {stack.airflow_url}/lineage/jobs/{job_id}")
-    console.print(f"graph     {stack.airflow_url}/lineage/graph?node=dataset:throughline:reports/dossier")
-    console.print(f"lineage   {stack.lineage_url}/api/v1/namespaces")
-    console.print(f"remote    {tunnel(stack)}")
-    console.print("stop with: make down")
+    graph = f"{stack.airflow_url}/lineage/graph?node=dataset:throughline:reports/dossier"
+    for name, address in (
+        ("Airflow", f"{stack.airflow_url}    login: admin / {password}"),
+        ("this job", f"{stack.airflow_url}/lineage/jobs/{job_id}"),
+        ("graph", graph),
+        ("lineage", f"{stack.lineage_url}/api/v1/namespaces"),
+        ("remote", tunnel(stack)),
+        ("stop", "make down"),
+    ):
+        console.print(f"  {name:9} {address}", soft_wrap=True)
 
 
 @contextmanager

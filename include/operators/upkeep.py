@@ -25,13 +25,15 @@ def reconcile() -> list[dict[str, Any]]:
     return [{**asdict(made), "run_id": str(made.run_id)} for made in ends(writer_dsn())]
 
 
-def sweep(dry_run: bool) -> dict[str, Any]:
-    """Find what a death left behind, older than a day; delete it unless this is a dry run."""
+def sweep() -> dict[str, Any]:
+    """Find what a death left behind, older than a day; delete it unless the form says dry run."""
+    from airflow.sdk import get_current_context
+
     from include.ledger.session import transaction
     from include.proof.sweep import sweep as swept
 
     with transaction() as session:
-        return asdict(swept(session, dry_run=dry_run))
+        return asdict(swept(session, dry_run=bool(get_current_context()["params"]["dry_run"])))
 
 
 def verify() -> int:

@@ -87,7 +87,7 @@ def up(state_dir: Path, environment: Mapping[str, str], say: Callable[[str], Non
             wish = environment.get("MARQUEZ_URL", "").rstrip("/")
             if wish and wish != known.lineage_url:
                 say(f"the running stack keeps its lineage server {known.lineage_url}; down and up changes it")
-            if not unhealthy(known):
+            if known.seen_dags and not unhealthy(known):  # a start that was cut short goes on to its end
                 return Started(known, already=True, seconds=time.monotonic() - begun)
         stack = _supervised(state_dir, environment, say)
         secrets = credentials.read(state_dir)
