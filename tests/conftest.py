@@ -299,7 +299,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
         os.environ.clear()
         os.environ.update(before)
         settings.cache_clear()
-        lifecycle.down(state_dir, lambda line: print(f"stack: {line}"))
+        lifecycle.delete(state_dir, lambda line: print(f"stack: {line}"))
 
 
 @dataclass(frozen=True)
