@@ -16,7 +16,7 @@ from include.ledger.models import Blob
 from include.panel.access import Reader, ReaderDep
 from include.panel.pages import Place, render
 from include.panel.reading import LedgerDep
-from include.panel.routes.files import INLINE
+from include.panel.sending import INLINE
 from include.proof.trace import Line, Making, downstream, making, makings_of, upstream
 
 router = APIRouter()

@@ -55,6 +55,7 @@ def list_jobs(
     page: Annotated[int, Query(ge=1, le=10_000)] = 1,
 ) -> Response:
     """Show the newest jobs, which lineage server answers, and how many events wait for it."""
+    server = identity()  # before the first question to the ledger: nobody waits with a connection in hand
     families = reader.readable(ledger.scalars(select(Job.family).distinct().order_by(Job.family)))
     rows = _jobs(ledger, families, status=status, family=family, page=page)
     waiting, dead = ledger.execute(
@@ -72,7 +73,7 @@ def list_jobs(
         family=family,
         states=JOB_STATES,
         families=families,
-        server=identity(),
+        server=server,
         waiting=waiting,
         dead=dead,
     )

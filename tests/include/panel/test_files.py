@@ -134,7 +134,7 @@ def test_a_hostile_name_becomes_a_plain_one(world: Any) -> None:
     from dataclasses import replace
 
     from include.ledger.session import transaction
-    from include.panel.routes.files import file_name
+    from include.panel.sending import file_name
     from include.proof.trace import makings_of
 
     with transaction() as session:

@@ -70,7 +70,7 @@ def test_pages_hold_no_inline_script_or_style(world: Any, panel: Any, lineage: s
     for address in ("/", f"/jobs/{world.job}", f"/artifacts/{video}", graph, "/trace", f"/jobs/{ABSENT}"):
         page = panel.page(address, status=404 if str(ABSENT) in address else 200)
         scripts = page.all("script")
-        assert [set(script) for script in scripts] == [{"src", "defer"}]
+        assert [set(script) for script in scripts] == [{"src"}]
         assert scripts[0]["src"].startswith("/lineage/static/panel.js?v=")
         assert page.all("style") == []
         assert page.values("style") == []
@@ -112,8 +112,9 @@ def test_what_cannot_be_meant_is_400(panel: Any, address: str) -> None:
 
 def test_the_list_names_jobs_newest_first_with_state_server_and_backlog(world: Any, panel: Any) -> None:
     page = panel.page("/")
+    jobs = [str(job) for job in (world.mixed, world.secret, world.broken, world.again, world.job)]
     order = [link.rpartition("/")[2] for link in page.values("href") if "/jobs/" in link]
-    assert order == [str(job) for job in (world.mixed, world.secret, world.broken, world.again, world.job)]
+    assert [job for job in order if job in jobs] == jobs
     assert "embedded" in page.text
     assert "Events waiting for it 0" in page.text
 
