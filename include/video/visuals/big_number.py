@@ -27,6 +27,8 @@ class BigNumberPicture:
         words = whole.after.strip() if len(whole.after.strip()) > 2 else ""
         self._figure = figure(content.display[: len(content.display) - len(whole.after)]) if words else whole
         self._size = self._largest(self._figure.display, wide, high * 0.42)
+        final = typeset.line(self._figure.display, "display", self._size, setting.palette.ink)
+        self._inset = min(max(0.0, -final.origin_x), setting.px(24))  # a 1 stands far from its left edge
         label = "" if setting.repeats(content.label) else content.label
         self._label = (
             typeset.fit(
@@ -58,7 +60,7 @@ class BigNumberPicture:
         self._bar = setting.px(14)
         tall = self._size * typeset.CAP_HEIGHT + 2 * self._gap + self._bar
         tall += self._label.height + self._gap if self._label else 0
-        tall += self._words.height + self._gap * 0.4 if self._words else 0
+        tall += self._words.height + self._gap * 0.75 if self._words else 0
         self._top = max(0.0, (high - tall) * 0.46)
         self.texts = setting.box
 
@@ -82,14 +84,15 @@ class BigNumberPicture:
         cap = self._size * typeset.CAP_HEIGHT
         drop = (1 - easing.out_expo(easing.progress(number, 2, setting.entrance(0.6)))) * setting.px(70)
         sprite = typeset.line(self._figure.at(counted), "display", self._size, palette.ink)
-        canvas.paste(sprite, 0, y + cap + drop, opacity=seen)
-        y += cap + (self._gap * 0.4 if self._words else 0)
+        inset = min(self._inset, max(0.0, -sprite.origin_x))
+        canvas.paste(sprite, -inset, y + cap + drop, opacity=seen)
+        y += cap + (self._gap * 0.75 if self._words else 0)
         if self._words:
             arrived = easing.out_cubic(easing.progress(number, setting.entrance(0.35), setting.entrance(0.5)))
             sprite = typeset.line(self._words.lines[0], self._words.role, self._words.size, palette.accent)
-            baseline = y + self._gap * 0.35 + self._words.baseline(0) + (1 - arrived) * setting.px(24)
+            baseline = y + self._words.baseline(0) + (1 - arrived) * setting.px(24)
             canvas.paste(sprite, 0, baseline, opacity=arrived)
-            y += self._words.height + self._gap * 0.35
+            y += self._words.height
         y += self._gap
         wide, radius = float(self._set.box.width), self._bar / 2
         canvas.bar(0, y, wide * seen, self._bar, radius=radius, colour=palette.ink, opacity=0.14)

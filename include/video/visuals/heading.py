@@ -26,7 +26,7 @@ class Heading:
             if title
             else None
         )
-        y = setting.px(26) if title or self._unit else 0.0
+        y = setting.px(26) if title else 0.0
         self._title_top = y
         y += self._title.height + setting.px(6) if self._title else 0.0
         self._unit_size = setting.px(34)
@@ -41,7 +41,10 @@ class Heading:
             return
         seen = easing.out_cubic(easing.progress(frame, 0, setting.entrance(0.45)))
         drawn = easing.out_expo(easing.progress(frame, 2, setting.entrance(0.7)))
-        canvas.bar(0, 0, setting.px(96) * drawn, setting.px(8), radius=setting.px(4), colour=palette.accent)
+        if self._title:
+            canvas.bar(
+                0, 0, setting.px(96) * drawn, setting.px(8), radius=setting.px(4), colour=palette.accent
+            )
         lift = (1 - seen) * setting.px(28)
         if self._title:
             for place, text in enumerate(self._title.lines):

@@ -40,7 +40,7 @@ class KineticPicture:
                     "display",
                     room,
                     share - self._pad,
-                    largest=setting.px(168),
+                    largest=setting.px(168 if len(lines) > 2 else 230),
                     smallest=setting.px(18),
                     most_lines=2 if len(lines) > 2 else 3,
                 )
@@ -63,11 +63,12 @@ class KineticPicture:
             marked = place == self._marked
             if marked:
                 swept = easing.out_expo(easing.progress(number, turn * stagger, setting.entrance(0.7)))
+                below = typeset.DESCENT if any(letter in block.lines[-1] for letter in "gjpqy,;Q") else 0.02
                 canvas.bar(
                     drift,
-                    y - self._pad * 0.2,
+                    y - self._pad * 0.4,
                     (block.width + 2 * self._pad) * swept,
-                    block.height + self._pad * 0.9,
+                    block.height - (typeset.DESCENT - below) * block.size + self._pad * 1.3,
                     radius=setting.px(20),
                     colour=palette.accent,
                 )
