@@ -37,6 +37,13 @@ MIGRATION_LOCK = 0x7468_6C69_6E65
 """Key of the advisory lock under which migrations run; one server at a time."""
 
 
+class _Plain(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no stubs
+    """A connection that is not reset when it goes back to the pool: nothing here outlives its transaction."""
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
 async def open_pool(dsn: str, *, size: int = 8, statement_timeout_s: float = 60.0) -> Pool:
     """Return a pool on an up-to-date lineage database.
 
@@ -47,6 +54,7 @@ async def open_pool(dsn: str, *, size: int = 8, statement_timeout_s: float = 60.
     """
     pool: Pool = await asyncpg.create_pool(
         dsn,
+        connection_class=_Plain,
         min_size=1,
         max_size=size,
         command_timeout=statement_timeout_s * 2,

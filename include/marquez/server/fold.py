@@ -22,13 +22,15 @@ TERMINAL = {"COMPLETE": "COMPLETED", "ABORT": "ABORTED", "FAIL": "FAILED"}
 
 @dataclass
 class Io:
-    """One dataset of a run: when the run first named it, and its facets as the run tells them."""
+    """One dataset of a run: when the run first and last named it, and its facets as the run tells them."""
 
     seen_at: datetime
+    told_at: datetime
     facets: Json = field(default_factory=dict)
     io_facets: Json = field(default_factory=dict)
 
-    def add(self, dataset: Dataset) -> None:
+    def add(self, dataset: Dataset, at: datetime) -> None:
+        self.told_at = at
         self.facets |= dataset.facets
         self.io_facets |= dataset.io_facets
 
@@ -165,7 +167,7 @@ def apply(run: Run, event: Event, ids: Mapping[Name, UUID]) -> None:
     run.parent = event.parent or run.parent
     for side, datasets in ((run.inputs, event.inputs), (run.outputs, event.outputs)):
         for dataset in datasets:
-            side.setdefault(ids[dataset.name], Io(event.time)).add(dataset)
+            side.setdefault(ids[dataset.name], Io(event.time, event.time)).add(dataset, event.time)
 
 
 def java_time(moment: datetime) -> str:

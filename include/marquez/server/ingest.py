@@ -2,86 +2,47 @@
 
 * A run is the fold of its events in their own order (`fold`).
 * Everything else that events change is a register that keeps the value of the latest event, by event time.
-* What depends on several runs (which version an input was, what readers say about a version) is resolved by time, in the
-  query that answers or when a late event moves the history.
+* What depends on several runs (which version an input was, what readers say about a version) is settled by time: at once
+  where the event is the latest of its datasets, else by `history`.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from include.marquez.server import history
 from include.marquez.server.fold import Io, Run, apply, begin, resume
 from include.marquez.server.identity import dataset_id, job_id, lock_keys, made_of
-from include.marquez.server.openlineage import (
-    Event,
-    Json,
-    Name,
-    parse_json,
-    read_event,
-    walk_datasets,
-)
+from include.marquez.server.openlineage import Event, Name, parse_json, read_event, walk_datasets
+from include.marquez.server.records import Job, JobVersion, Table, Version, told_version
+from include.marquez.server.writes import Writes, columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from uuid import UUID
 
     from include.marquez.server.database import Connection, Pool
-
-Order = tuple[str, int, str]
-
-
-@dataclass
-class Job:
-    """A job row while events are taken; `attributes` maps an attribute to [order of the event that said it, value]."""
-
-    id: UUID
-    name: Name
-    created: datetime
-    updated: datetime
-    attributes: Json = field(default_factory=dict)
-    facets: str = "{}"
-    static_at: Order = ("", 0, "")
-
-    def said(self, attribute: str, order: Order, value: Any) -> None:
-        _register(self.attributes, attribute, order, value)
-
-    def now(self, attribute: str) -> Any:
-        entry = self.attributes.get(attribute)
-        return entry[1] if entry else None
-
-
-@dataclass
-class Table:
-    """A dataset row while events are taken."""
-
-    id: UUID
-    name: Name
-    created: datetime
-    attributes: Json = field(default_factory=dict)
-    read_until: datetime | None = None
-    told: bool = True
-
-    def said(self, attribute: str, order: Order, value: Any) -> None:
-        _register(self.attributes, attribute, order, value)
-
-    def now(self, attribute: str) -> Any:
-        entry = self.attributes.get(attribute)
-        return entry[1] if entry else None
-
-
-def _register(attributes: Json, attribute: str, order: Order, value: Any) -> None:
-    held = attributes.get(attribute)
-    if held is None or tuple(held[0]) <= order:
-        attributes[attribute] = [list(order), value]
+    from include.marquez.server.history import Read
 
 
 async def take(pool: Pool, events: Sequence[Event]) -> int:
     """Store events in one transaction; return how many were new. A repeated event changes nothing."""
-    async with pool.acquire() as connection, connection.transaction():
-        return await Intake(connection, events).run()
+    async with pool.acquire() as connection:
+        intake = Intake(connection, events)
+        # The transaction begins with its locks, in one round trip; the keys are integers of our own.
+        keys = ",".join(map(str, intake.locks()))
+        await connection.execute(
+            f"BEGIN; SELECT pg_advisory_xact_lock(key) FROM unnest('{{{keys}}}'::bigint[]) AS key"  # noqa: S608
+        )
+        try:
+            count = await intake.run()
+        except BaseException:
+            await connection.execute("ROLLBACK")
+            raise
+        await connection.execute("COMMIT")
+        return count
 
 
 class Intake:
@@ -92,32 +53,39 @@ class Intake:
         self.events = list({event.digest: event for event in events}.values())
         self.clock = datetime.now(UTC)
         self.ids: dict[Name, UUID] = {}
+        self.named: set[UUID] = set()
         self.tables: dict[UUID, Table] = {}
         self.jobs: dict[UUID, Job] = {}
         self.runs: dict[UUID, Run] = {}
+        self.writes = Writes()
 
     async def run(self) -> int:
-        await self._lock()
         await self._store_events()
         if not self.events:
             return 0
-        await self._namespaces()
         await self._find_datasets(self.events)
         await self._fold_runs()
         await self._load_tables()
+        await self._load_jobs()
+        self._tell_jobs()
         self._tell_datasets()
-        await self._write_jobs()
-        await self._write_runs()
-        await self._write_datasets()
-        await self._write_io()
-        await self._write_versions()
-        await self._write_edges()
+        changed = self._make_job_versions()
+        self._write_jobs()
+        self._write_runs()
+        self._write_parents()
+        written, reads = self._plan_versions()
+        self._write_datasets()
+        self._write_io()
+        await self.writes.run(self.connection)
+        if written or reads:
+            await history.settle(self.connection, written, reads)
+        await self._write_edges(changed)
         await self._latest_runs()
         return len(self.events)
 
     # --- reading what is there ---------------------------------------------------------------------------------------
 
-    async def _lock(self) -> None:
+    def locks(self) -> list[int]:
         touched: set[UUID] = set()
         for event in self.events:
             touched |= {dataset_id(*dataset.name) for dataset in walk_datasets(event)}
@@ -127,30 +95,35 @@ class Intake:
                 touched.add(event.run)
             if event.parent:
                 touched |= {job_id(*event.parent[0]), event.parent[1]}
-        await self.connection.execute(
-            "SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS key", lock_keys(touched)
-        )
+        return lock_keys(touched)
 
     async def _store_events(self) -> None:
+        """Store the events and the namespaces they name; go on with the events that are new."""
+        seen: dict[str, datetime] = {}
+        for event in self.events:
+            for name in _namespaces_of(event):
+                seen[name] = min(seen.get(name, event.time), event.time)
+        stored = (
+            (e.digest, e.kind if e.listed else "L", e.time, e.type, e.run, *(e.job or (None, None)), e.body)
+            for e in sorted(self.events, key=lambda e: e.digest)
+        )
+        # Namespace rows that would not change are left unlocked: every event of a deployment names the same few.
         rows = await self.connection.fetch(
-            "INSERT INTO event (digest, kind, event_time, event_type, run_id, job_namespace, job_name, body)"
+            "WITH spaces AS (INSERT INTO namespace AS n (name, created_at, updated_at)"
+            " SELECT s.name, s.at, s.at FROM unnest($9::text[], $10::timestamptz[]) AS s(name, at)"
+            " WHERE NOT EXISTS (SELECT FROM namespace k WHERE k.name = s.name"
+            " AND (k.stated OR k.created_at <= s.at) AND NOT k.hidden) ORDER BY s.name"
+            " ON CONFLICT (name) DO UPDATE SET hidden = false,"
+            " created_at = CASE WHEN n.stated THEN n.created_at ELSE least(n.created_at, excluded.created_at) END,"
+            " updated_at = CASE WHEN n.stated THEN n.updated_at ELSE least(n.updated_at, excluded.updated_at) END)"
+            " INSERT INTO event (digest, kind, event_time, event_type, run_id, job_namespace, job_name, body)"
             ' SELECT digest, kind::"char", event_time, event_type, run_id, job_namespace, job_name, body FROM unnest('
             "$1::bytea[], $2::text[], $3::timestamptz[], $4::text[], $5::uuid[], $6::text[], $7::text[], $8::text[])"
             " AS e(digest, kind, event_time, event_type, run_id, job_namespace, job_name, body)"
             " ON CONFLICT (digest) DO NOTHING RETURNING digest",
-            *_columns(
-                (
-                    e.digest,
-                    e.kind if e.listed else "L",
-                    e.time,
-                    e.type,
-                    e.run,
-                    *(e.job or (None, None)),
-                    e.body,
-                )
-                for e in sorted(self.events, key=lambda e: e.digest)
-            )
-            or [[] for _ in range(8)],
+            *columns(stored),
+            list(seen),
+            list(seen.values()),
         )
         new = {row["digest"] for row in rows}
         repeated = [event for event in self.events if event.digest not in new]
@@ -164,39 +137,11 @@ class Intake:
         jobs |= {job_id(*event.parent[0]) for event in events if event.parent}
         names = {dataset_id(*dataset.name) for event in events for dataset in walk_datasets(event)}
         await self.connection.execute(
-            "WITH j AS (UPDATE job SET hidden = false WHERE hidden AND id = ANY($1::uuid[]) RETURNING namespace),"
+            "WITH j AS (UPDATE job SET hidden = false WHERE hidden AND id = ANY($1::uuid[])),"
             " d AS (UPDATE dataset SET hidden = false WHERE hidden AND id IN"
-            " (SELECT dataset_id FROM dataset_name WHERE id = ANY($2::uuid[])) RETURNING namespace)"
-            " UPDATE namespace SET hidden = false WHERE hidden"
-            " AND name IN (SELECT namespace FROM j UNION SELECT namespace FROM d)",
+            " (SELECT dataset_id FROM dataset_name WHERE id = ANY($2::uuid[]))) SELECT 1",
             sorted(jobs),
             sorted(names),
-        )
-
-    async def _namespaces(self) -> None:
-        seen: dict[str, datetime] = {}
-        for event in self.events:
-            names = {dataset.name[0] for dataset in walk_datasets(event)}
-            for dataset in walk_datasets(event):
-                names |= {
-                    link["namespace"] for link in dataset.facets.get("symlinks", {}).get("identifiers") or ()
-                }
-            names |= {event.job[0]} if event.job else set()
-            names |= {event.parent[0][0]} if event.parent else set()
-            for name in names:
-                seen[name] = min(seen.get(name, event.time), event.time)
-        # Rows that would not change are left unlocked: every event of a deployment names the same few namespaces.
-        await self.connection.execute(
-            "INSERT INTO namespace AS n (name, created_at, updated_at)"
-            " SELECT s.name, s.at, s.at FROM unnest($1::text[], $2::timestamptz[]) AS s(name, at)"
-            " WHERE NOT EXISTS (SELECT FROM namespace k WHERE k.name = s.name AND (k.stated OR k.created_at <= s.at) AND NOT k.hidden)"
-            " ORDER BY s.name"
-            " ON CONFLICT (name) DO UPDATE SET hidden = false,"
-            " created_at = CASE WHEN n.stated THEN n.created_at ELSE least(n.created_at, excluded.created_at) END,"
-            " updated_at = CASE WHEN NOT n.stated THEN least(n.updated_at, excluded.updated_at)"
-            " ELSE n.updated_at END",
-            list(seen),
-            list(seen.values()),
         )
 
     async def _find_datasets(self, events: Iterable[Event]) -> None:
@@ -205,8 +150,9 @@ class Intake:
         links = (
             link for dataset in told for link in dataset.facets.get("symlinks", {}).get("identifiers") or ()
         )
+        sources = {name for dataset in told for name in _sources_of(dataset.facets)}
         await self._find_names(
-            {dataset.name for dataset in told} | {(k["namespace"], k["name"]) for k in links}
+            {dataset.name for dataset in told} | {(k["namespace"], k["name"]) for k in links} | sources
         )
         for dataset in told:
             self.ids.setdefault(dataset.name, dataset_id(*dataset.name))
@@ -219,27 +165,7 @@ class Intake:
             "SELECT id, dataset_id FROM dataset_name WHERE id = ANY($1::uuid[])", list(wanted)
         ):
             self.ids[wanted[row["id"]]] = row["dataset_id"]
-
-    async def _load_tables(self) -> None:
-        """Read and lock the rows of every dataset that an event or a run names."""
-        wanted = {self.ids[dataset.name] for event in self.events for dataset in walk_datasets(event)}
-        for run in self.runs.values():
-            wanted |= set(run.inputs) | set(run.outputs)
-        if not wanted:
-            return
-        for row in await self.connection.fetch(
-            "SELECT id, namespace, name, created_at, attributes, read_until FROM dataset"
-            " WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE",
-            list(wanted),
-        ):
-            self.tables[row["id"]] = Table(
-                row["id"],
-                (row["namespace"], row["name"]),
-                row["created_at"],
-                json.loads(row["attributes"]),
-                row["read_until"],
-                told=False,
-            )
+            self.named.add(row["id"])
 
     async def _fold_runs(self) -> None:
         new: dict[UUID, list[Event]] = {}
@@ -259,39 +185,103 @@ class Intake:
                 self.runs[run.id] = run
             else:
                 late.append(run.id)
-        for row in (
-            await self.connection.fetch(
-                "SELECT run_id, dataset_id, is_input, seen_at, facets, io_facets FROM run_io WHERE run_id = ANY($1::uuid[])",
-                list(self.runs),
-            )
-            if self.runs
-            else ()
-        ):
-            run = self.runs[row["run_id"]]
-            side = run.inputs if row["is_input"] else run.outputs
-            side[row["dataset_id"]] = Io(
-                row["seen_at"], json.loads(row["facets"]), json.loads(row["io_facets"])
-            )
+        if self.runs:
+            await self._load_io()
         if late:
             bodies = await self.connection.fetch(
                 "SELECT body FROM event WHERE run_id = ANY($1::uuid[])", late
             )
-            history = [read_event(parse_json(row["body"].encode())) for row in bodies]
-            await self._find_datasets(history)
+            past = [read_event(parse_json(row["body"].encode())) for row in bodies]
+            await self._find_datasets(past)
             for run_id in late:
-                new[run_id] = sorted((e for e in history if e.run == run_id), key=lambda e: e.order)
+                new[run_id] = sorted((e for e in past if e.run == run_id), key=lambda e: e.order)
         for run_id, events in new.items():
             run = self.runs.setdefault(run_id, begin(events[0]))
             for event in events:
                 apply(run, event, self.ids)
         outputs = [io for run in self.runs.values() for io in run.outputs.values()]
-        await self._find_names({name for io in outputs for name in _sources_of(io)})
+        await self._find_names({name for io in outputs for name in _sources_of(io.facets)})
+
+    async def _load_io(self) -> None:
+        for row in await self.connection.fetch(
+            "SELECT run_id, dataset_id, is_input, seen_at, told_at, facets, io_facets FROM run_io"
+            " WHERE run_id = ANY($1::uuid[])",
+            list(self.runs),
+        ):
+            run = self.runs[row["run_id"]]
+            side = run.inputs if row["is_input"] else run.outputs
+            io = Io(row["seen_at"], row["told_at"], json.loads(row["facets"]), json.loads(row["io_facets"]))
+            side[row["dataset_id"]] = io
+
+    async def _load_tables(self) -> None:
+        """Read and lock the rows of every dataset that an event or a run names."""
+        wanted = {self.ids[dataset.name] for event in self.events for dataset in walk_datasets(event)}
+        for run in self.runs.values():
+            wanted |= set(run.inputs) | set(run.outputs)
+        if not wanted:
+            return
+        for row in await self.connection.fetch(
+            "SELECT d.id, d.namespace, d.name, d.created_at, d.attributes, d.read_until, d.current_version, d.current_at,"
+            " v.read_facets, v.read_at, v.read_by"
+            " FROM dataset d LEFT JOIN dataset_version v ON v.id = d.current_version"
+            " WHERE d.id = ANY($1::uuid[]) ORDER BY d.id FOR UPDATE OF d",
+            list(wanted),
+        ):
+            self.tables[row["id"]] = Table(
+                json.loads(row["attributes"]),
+                id=row["id"],
+                name=(row["namespace"], row["name"]),
+                created=row["created_at"],
+                read_until=row["read_until"],
+                current_version=row["current_version"],
+                current_at=row["current_at"],
+                read_facets=row["read_facets"] or "{}",
+                read_at=row["read_at"],
+                read_by=row["read_by"],
+                told=False,
+            )
+
+    async def _load_jobs(self) -> None:
+        wanted = {job_id(*event.job) for event in self.events if event.job}
+        wanted |= {job_id(*event.parent[0]) for event in self.events if event.parent}
+        wanted |= {job_id(*run.job) for run in self.runs.values()}
+        if not wanted:
+            return
+        for row in await self.connection.fetch(
+            "SELECT id, namespace, name, created_at, updated_at, attributes, current_version, version_at, version_by,"
+            " version_strong FROM job WHERE id = ANY($1::uuid[])",
+            list(wanted),
+        ):
+            self.jobs[row["id"]] = Job(
+                json.loads(row["attributes"]),
+                id=row["id"],
+                name=(row["namespace"], row["name"]),
+                created=row["created_at"],
+                updated=row["updated_at"],
+                current_version=row["current_version"],
+                made_at=row["version_at"],
+                made_by=row["version_by"],
+                made_strong=row["version_strong"],
+            )
 
     # --- what the events say ----------------------------------------------------------------------------------------
 
+    def _job(self, name: Name, at: datetime) -> Job:
+        identifier = job_id(*name)
+        job = self.jobs.setdefault(identifier, Job(id=identifier, name=name, created=at, updated=at))
+        job.created, job.updated = min(job.created, at), max(job.updated, at)
+        return job
+
+    def _tell_jobs(self) -> None:
+        for event in self.events:
+            if event.job:
+                _describe(self._job(event.job, event.time), event)
+            if event.parent and event.parent[0] != event.job:
+                self._job(event.parent[0], event.time)
+
     def _table(self, name: Name, at: datetime) -> Table:
         identifier = self.ids[name]
-        table = self.tables.setdefault(identifier, Table(identifier, name, at))
+        table = self.tables.setdefault(identifier, Table(id=identifier, name=name, created=at))
         table.created = min(table.created, at)
         table.told = True
         return table
@@ -315,34 +305,39 @@ class Intake:
                     table.said("physical", event.order, link["name"])
                     self.ids.setdefault((link["namespace"], link["name"]), table.id)
 
-    async def _write_jobs(self) -> None:
-        told: dict[UUID, list[tuple[Name, Event, bool]]] = {}
+    def _make_job_versions(self) -> dict[UUID, JobVersion]:
+        """Write the versions of jobs that ended runs and job events make; return those whose edges are to be drawn anew."""
+        made = [JobVersion.of_run(run) for run in self.runs.values() if run.version_at]
         for event in self.events:
-            if event.job:
-                told.setdefault(job_id(*event.job), []).append((event.job, event, True))
-            if event.parent and event.parent[0] != event.job:
-                told.setdefault(job_id(*event.parent[0]), []).append((event.parent[0], event, False))
-        if not told:
-            return
-        for row in await self.connection.fetch(
-            "SELECT id, namespace, name, created_at, updated_at, attributes, facets FROM job WHERE id = ANY($1::uuid[])",
-            list(told),
-        ):
-            self.jobs[row["id"]] = Job(
-                row["id"],
-                (row["namespace"], row["name"]),
-                row["created_at"],
-                row["updated_at"],
-                json.loads(row["attributes"]),
-                row["facets"],
-            )
-        for identifier, sayings in told.items():
-            name, first, _ = sayings[0]
-            job = self.jobs.setdefault(identifier, Job(identifier, name, first.time, first.time))
-            for _, event, own in sayings:
-                job.created, job.updated = min(job.created, event.time), max(job.updated, event.time)
-                if own:
-                    _describe(job, event)
+            if event.kind == "J" and event.job:
+                inputs = {self.ids[dataset.name] for dataset in event.inputs}
+                outputs = {self.ids[dataset.name] for dataset in event.outputs}
+                location = event.job_facets.get("sourceCodeLocation", {}).get("url")
+                made.append(JobVersion.of(event.job, inputs, outputs, location, event.time, None))
+        if not made:
+            return {}
+        changed: dict[UUID, JobVersion] = {}
+        for version in sorted(made, key=lambda version: version.order):
+            if self.jobs[version.job].take(version):
+                changed[version.job] = version
+        earliest = {
+            version.id: version for version in sorted(made, key=lambda version: version.at, reverse=True)
+        }
+        self.writes.add(
+            "INSERT INTO job_version AS v (id, job_id, version, created_at, location, inputs, outputs)"
+            " SELECT n.id, n.job_id, n.version, n.at, n.location,"
+            " ARRAY(SELECT jsonb_array_elements_text(n.inputs::jsonb)::uuid),"
+            " ARRAY(SELECT jsonb_array_elements_text(n.outputs::jsonb)::uuid)"
+            " FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::text[], $6::text[], $7::text[])"
+            " AS n(id, job_id, version, at, location, inputs, outputs)"
+            " ON CONFLICT (id) DO UPDATE SET created_at = least(v.created_at, excluded.created_at)",
+            *columns(version.row() for version in sorted(earliest.values(), key=lambda version: version.id)),
+        )
+        return changed
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    def _write_jobs(self) -> None:
         rows = [
             (
                 job.id,
@@ -356,22 +351,30 @@ class Intake:
                 json.dumps([label for label in (job.now("type") or ["", None, None])[1:] if label]),
                 json.dumps(job.attributes),
                 json.dumps(job.now("facets") or {}),
+                job.current_version,
+                job.made_at,
+                job.made_by,
+                job.made_strong,
             )
             for job in sorted(self.jobs.values(), key=lambda job: job.id)
         ]
-        await self.connection.execute(
+        if not rows:
+            return
+        self.writes.add(
             "INSERT INTO job (id, namespace, name, parent_id, type, created_at, updated_at, location, description, labels,"
-            " attributes, facets)"
+            " attributes, facets, current_version, version_at, version_by, version_strong)"
             " SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::timestamptz[],"
-            " $7::timestamptz[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[])"
+            " $7::timestamptz[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::uuid[],"
+            " $14::timestamptz[], $15::uuid[], $16::boolean[])"
             " ON CONFLICT (id) DO UPDATE SET parent_id = excluded.parent_id, type = excluded.type,"
             " created_at = excluded.created_at, updated_at = excluded.updated_at, location = excluded.location,"
             " description = excluded.description, labels = excluded.labels, attributes = excluded.attributes,"
-            " facets = excluded.facets, hidden = false",
-            *_columns(rows),
+            " facets = excluded.facets, current_version = excluded.current_version, version_at = excluded.version_at,"
+            " version_by = excluded.version_by, version_strong = excluded.version_strong, hidden = false",
+            *columns(rows),
         )
 
-    async def _write_runs(self) -> None:
+    def _write_runs(self) -> None:
         rows = []
         for run in sorted(self.runs.values(), key=lambda run: run.id):
             nominal_start, nominal_end = run.nominal
@@ -391,38 +394,38 @@ class Intake:
                     json.dumps(run.facets),
                     json.dumps(run.job_facets),
                     run.fold(),
-                    _job_version(run).version if run.version_at else None,
+                    JobVersion.of_run(run).version if run.version_at else None,
                 )
             )
-        if rows:
-            await self.connection.execute(
-                "INSERT INTO run (id, job_id, created_at, updated_at, nominal_start, nominal_end, state, started_at, ended_at,"
-                " sort_at, args, facets, job_facets, fold, job_version)"
-                " SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[],"
-                " $6::timestamptz[], $7::text[], $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::text[],"
-                " $12::text[], $13::text[], $14::text[], $15::uuid[])"
-                " ON CONFLICT (id) DO UPDATE SET job_id = excluded.job_id, created_at = excluded.created_at,"
-                " updated_at = excluded.updated_at, nominal_start = excluded.nominal_start,"
-                " nominal_end = excluded.nominal_end, state = excluded.state, started_at = excluded.started_at,"
-                " ended_at = excluded.ended_at, sort_at = excluded.sort_at, args = excluded.args,"
-                " facets = excluded.facets, job_facets = excluded.job_facets, fold = excluded.fold,"
-                " job_version = excluded.job_version",
-                *_columns(rows),
-            )
-        await self._write_parents()
+        if not rows:
+            return
+        self.writes.add(
+            "INSERT INTO run (id, job_id, created_at, updated_at, nominal_start, nominal_end, state, started_at, ended_at,"
+            " sort_at, args, facets, job_facets, fold, job_version)"
+            " SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[],"
+            " $6::timestamptz[], $7::text[], $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::text[],"
+            " $12::text[], $13::text[], $14::text[], $15::uuid[])"
+            " ON CONFLICT (id) DO UPDATE SET job_id = excluded.job_id, created_at = excluded.created_at,"
+            " updated_at = excluded.updated_at, nominal_start = excluded.nominal_start,"
+            " nominal_end = excluded.nominal_end, state = excluded.state, started_at = excluded.started_at,"
+            " ended_at = excluded.ended_at, sort_at = excluded.sort_at, args = excluded.args,"
+            " facets = excluded.facets, job_facets = excluded.job_facets, fold = excluded.fold,"
+            " job_version = excluded.job_version",
+            *columns(rows),
+        )
 
-    async def _write_parents(self) -> None:
+    def _write_parents(self) -> None:
         """A parent known only from its children is a run that began no later than its first child's first event."""
         children: dict[UUID, tuple[UUID, datetime]] = {}
         for event in self.events:
-            if event.parent and event.parent[1] != event.run:
+            if event.parent and event.parent[1] not in self.runs:
                 name, parent_run, _ = event.parent
                 held = children.get(parent_run)
                 if held is None or event.time < held[1]:
                     children[parent_run] = (job_id(*name), event.time)
         if not children:
             return
-        await self.connection.execute(
+        self.writes.add(
             "INSERT INTO run AS r (id, job_id, created_at, updated_at, state, started_at, sort_at, child_at, args, facets,"
             " job_facets)"
             " SELECT p.id, p.job_id, p.at, p.at, 'RUNNING', p.at, p.at, p.at, '{}', '{}', '{}'"
@@ -433,20 +436,14 @@ class Intake:
             " updated_at = excluded.updated_at, started_at = excluded.started_at, sort_at = excluded.sort_at,"
             " job_id = excluded.job_id"
             " WHERE r.fold IS NULL AND r.child_at > excluded.child_at",
-            *_columns((run, job, at) for run, (job, at) in sorted(children.items())),
+            *columns((run, job, at) for run, (job, at) in sorted(children.items())),
         )
 
-    async def _write_datasets(self) -> None:
-        for run in self.runs.values():
-            for identifier, io in run.inputs.items():
-                table = self.tables[identifier]
-                if table.read_until is None or table.read_until < io.seen_at:
-                    table.read_until, table.told = io.seen_at, True
-        tables = sorted((table for table in self.tables.values() if table.told), key=lambda table: table.id)
-        if not tables:
-            return
+    def _write_datasets(self) -> None:
         rows = []
-        for table in tables:
+        for table in sorted(
+            (table for table in self.tables.values() if table.told), key=lambda table: table.id
+        ):
             source = table.now("source")
             rows.append(
                 (
@@ -461,80 +458,158 @@ class Intake:
                     datetime.fromisoformat(table.now("updated")) if table.now("updated") else table.created,
                     json.dumps(table.attributes),
                     table.read_until,
+                    table.current_version,
+                    table.current_at,
                 )
             )
-        await self.connection.execute(
+        if not rows:
+            return
+        self.writes.add(
             "INSERT INTO dataset (id, namespace, name, physical_name, source_name, source_uri, source_at, description,"
-            " created_at, updated_at, attributes, read_until)"
+            " created_at, updated_at, attributes, read_until, current_version, current_at)"
             " SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],"
-            " $7::timestamptz[], $8::text[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::timestamptz[])"
+            " $7::timestamptz[], $8::text[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::timestamptz[],"
+            " $13::uuid[], $14::timestamptz[])"
             " ON CONFLICT (id) DO UPDATE SET physical_name = excluded.physical_name, source_name = excluded.source_name,"
             " source_uri = excluded.source_uri, source_at = excluded.source_at, description = excluded.description,"
             " created_at = excluded.created_at, updated_at = excluded.updated_at, attributes = excluded.attributes,"
-            " read_until = excluded.read_until, hidden = false",
-            *_columns(rows),
+            " read_until = excluded.read_until, current_version = excluded.current_version,"
+            " current_at = excluded.current_at, hidden = false",
+            *columns(rows),
         )
         names = sorted(
-            (dataset_id(*name), *name, owner) for name, owner in self.ids.items() if owner in self.tables
+            (identifier, *name, owner)
+            for name, owner in self.ids.items()
+            if owner in self.tables and (identifier := dataset_id(*name)) not in self.named
         )
-        await self.connection.execute(
-            "INSERT INTO dataset_name (id, namespace, name, dataset_id)"
-            " SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[]) ON CONFLICT (id) DO NOTHING",
-            *_columns(names),
-        )
+        if names:
+            self.writes.add(
+                "INSERT INTO dataset_name (id, namespace, name, dataset_id)"
+                " SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[]) ON CONFLICT (id) DO NOTHING",
+                *columns(names),
+            )
 
-    async def _write_io(self) -> None:
+    def _write_io(self) -> None:
         rows = [
             (
                 run.id,
                 identifier,
                 is_input,
-                entry.seen_at,
-                json.dumps(entry.facets),
-                json.dumps(entry.io_facets),
+                io.seen_at,
+                io.told_at,
+                json.dumps(io.facets),
+                json.dumps(io.io_facets),
             )
             for run in self.runs.values()
             for is_input, side in ((True, run.inputs), (False, run.outputs))
-            for identifier, entry in side.items()
+            for identifier, io in side.items()
         ]
-        if not rows:
+        if rows:
+            self.writes.add(
+                "INSERT INTO run_io (run_id, dataset_id, is_input, seen_at, told_at, facets, io_facets)"
+                " SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::boolean[], $4::timestamptz[], $5::timestamptz[],"
+                " $6::text[], $7::text[])"
+                " ON CONFLICT (run_id, is_input, dataset_id) DO UPDATE SET seen_at = excluded.seen_at,"
+                " told_at = excluded.told_at, facets = excluded.facets, io_facets = excluded.io_facets",
+                *columns(rows),
+            )
+
+    async def _write_edges(self, changed: dict[UUID, JobVersion]) -> None:
+        if not changed:
             return
-        await self.connection.execute(
-            "INSERT INTO run_io (run_id, dataset_id, is_input, seen_at, facets, io_facets)"
-            " SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::boolean[], $4::timestamptz[], $5::text[], $6::text[])"
-            " ON CONFLICT (run_id, is_input, dataset_id) DO UPDATE SET seen_at = excluded.seen_at,"
-            " facets = excluded.facets, io_facets = excluded.io_facets",
-            *_columns(rows),
-        )
+        await self.connection.execute("DELETE FROM job_edge WHERE job_id = ANY($1::uuid[])", list(changed))
+        edges = [
+            (job, identifier, is_input)
+            for job, version in changed.items()
+            for is_input, side in ((True, version.inputs), (False, version.outputs))
+            for identifier in side
+        ]
+        if edges:
+            await self.connection.execute(
+                "INSERT INTO job_edge (job_id, dataset_id, is_input)"
+                " SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::boolean[])",
+                *columns(edges),
+            )
+
+    async def _latest_runs(self) -> None:
+        if self.jobs:
+            await self.connection.execute(
+                "UPDATE job j SET latest_run = r.id, latest_state = r.state FROM"
+                " (SELECT k.id AS job_id, v.id, v.state FROM unnest($1::uuid[]) AS k(id) LEFT JOIN LATERAL"
+                " (SELECT id, state FROM run WHERE job_id = k.id ORDER BY sort_at DESC, id LIMIT 1) v ON true) r"
+                " WHERE j.id = r.job_id AND (j.latest_run, j.latest_state) IS DISTINCT FROM (r.id, r.state)",
+                sorted(self.jobs),
+            )
 
     # --- versions -----------------------------------------------------------------------------------------------------
 
-    async def _write_versions(self) -> None:
-        versions = [v for run in self.runs.values() for v in self._written(run)]
+    def _plan_versions(self) -> tuple[list[Version], list[Read]]:
+        """Write the versions that the events make; extend the history where they are its latest, return the others."""
+        stored = [version for run in self.runs.values() for version in self._written(run)]
         for event in self.events:
             if event.dataset is not None:
-                versions.append(
-                    _told(self.ids[event.dataset.name], event.dataset.facets, event.time, "event")
+                stored.append(
+                    told_version(self.ids[event.dataset.name], event.dataset.facets, event.time, "event")
                 )
             if event.kind == "J":
-                versions += [
-                    _told(self.ids[dataset.name], dataset.facets, event.time, "job")
+                stored += [
+                    told_version(self.ids[dataset.name], dataset.facets, event.time, "job")
                     for dataset in (*event.inputs, *event.outputs)
                     if dataset.facets.get("schema")
                 ]
-        versions.sort(key=lambda version: version.created_at, reverse=True)
-        merged = {version.id: version for version in versions}  # of equal ones, the earliest
-        await self._upsert_versions(list(merged.values()))
-        reads = [
-            (identifier, run.id, io) for run in self.runs.values() for identifier, io in run.inputs.items()
-        ]
-        await self._input_versions(reads)
-        moved = {v.dataset_id: v.current_at for v in merged.values() if v.current_at}
-        touched = set(moved) | {identifier for identifier, _, _ in reads}
-        if not touched:
-            return
-        await self._attach_reads(reads, moved)
-        await self._move_current(touched)
+        stored.sort(key=lambda version: version.created_at, reverse=True)
+        versions = {version.id: version for version in stored}  # of equal ones, the earliest
+        written: dict[UUID, list[Version]] = {}
+        for version in versions.values():
+            if version.current_at:
+                written.setdefault(version.dataset_id, []).append(version)
+        read: dict[UUID, list[Read]] = {}
+        for run in self.runs.values():
+            for identifier, io in run.inputs.items():
+                read.setdefault(identifier, []).append((identifier, run, io))
+        late: set[UUID] = set()
+        moved: list[Version] = []
+        laid: list[tuple[Any, ...]] = []
+        for identifier in sorted(written.keys() | read.keys()):
+            table = self.tables[identifier]
+            ours, theirs = written.get(identifier, []), read.get(identifier, [])
+            in_order = not (ours and theirs)
+            if in_order and ours:
+                in_order = _extend(table, ours, moved)
+            elif in_order:
+                inferred = _lay(table, theirs, laid)
+                in_order = inferred is not None
+                if inferred:
+                    versions[inferred[0].id] = inferred[0]
+            if not in_order:
+                late.add(identifier)
+            until = max((io.seen_at for _, _, io in theirs), default=None)
+            if until and (table.read_until is None or table.read_until < until):
+                table.read_until, table.told = until, True
+        self._write_versions(list(versions.values()), moved, laid)
+        return (
+            [version for identifier in late for version in written.get(identifier, [])],
+            [told for identifier in late for told in read.get(identifier, [])],
+        )
+
+    def _write_versions(
+        self, versions: list[Version], moved: list[Version], laid: list[tuple[Any, ...]]
+    ) -> None:
+        if versions:
+            versions.sort(key=lambda version: version.id)
+            self.writes.add(
+                history.UPSERT + history.ON_CONFLICT, *columns(version.row() for version in versions)
+            )
+        if laid:
+            self.writes.add(history.LAY, *columns(laid))
+        if moved:
+            self.writes.add(
+                "DELETE FROM column_edge WHERE dataset_id = ANY($1::uuid[])",
+                [version.dataset_id for version in moved],
+            )
+            edges = [(version.dataset_id, *edge) for version in moved for edge in version.columns]
+            if edges:
+                self.writes.add(history.INSERT_EDGES, *columns(edges))
 
     def _written(self, run: Run) -> list[Version]:
         current_at = run.outputs_current_at
@@ -560,369 +635,77 @@ class Intake:
         for name, output in fields.items():
             if known and name not in known:
                 continue
+            how = (output.get("transformationDescription"), output.get("transformationType"))
             for item in output.get("inputFields") or ():
                 source = self.ids.get((item["namespace"], item["name"]))
                 read = run.inputs.get(source) if source else None
                 if source is None or read is None:
                     continue
-                columns = {column["name"] for column in read.facets.get("schema", {}).get("fields") or ()}
-                if columns and item["field"] not in columns:
-                    continue
-                how = (output.get("transformationDescription"), output.get("transformationType"))
-                edges.append([name, str(source), item["field"], *how])
+                theirs = {column["name"] for column in read.facets.get("schema", {}).get("fields") or ()}
+                if not theirs or item["field"] in theirs:
+                    edges.append([name, str(source), item["field"], *how])
         return edges
 
-    async def _upsert_versions(self, versions: list[Version]) -> None:
-        if not versions:
-            return
-        versions.sort(key=lambda version: version.id)
-        await self.connection.execute(
-            "INSERT INTO dataset_version AS v (id, dataset_id, version, schema_version, run_id, created_at, current_at, fields,"
-            " lifecycle, description, source_name, facets, output_facets, read_facets, columns)"
-            " SELECT n.id, n.dataset_id, n.version, n.schema_version, n.run_id, n.created_at, n.current_at, n.fields,"
-            " n.lifecycle, n.description, n.source_name, n.facets, n.output_facets, '{}', n.columns"
-            " FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::timestamptz[],"
-            " $7::timestamptz[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[])"
-            " AS n(id, dataset_id, version, schema_version, run_id, created_at, current_at, fields, lifecycle, description,"
-            " source_name, facets, output_facets, columns)"
-            " ON CONFLICT (id) DO UPDATE SET schema_version = excluded.schema_version,"
-            " created_at = least(v.created_at, excluded.created_at),"
-            # A run's version is told whole each time; one that no run wrote became current when it was first seen.
-            " current_at = CASE WHEN excluded.run_id IS NULL THEN least(v.current_at, excluded.current_at)"
-            " ELSE excluded.current_at END,"
-            " fields = excluded.fields, lifecycle = excluded.lifecycle, description = excluded.description,"
-            " source_name = excluded.source_name, facets = excluded.facets, output_facets = excluded.output_facets,"
-            " columns = excluded.columns",
-            *_columns(version.row() for version in versions),
-        )
-        # A version that was only inferred from a reader never existed when a writer's version is older than the reading.
-        await self.connection.execute(
-            "DELETE FROM dataset_version i USING unnest($1::uuid[], $2::timestamptz[]) AS w(dataset_id, at)"
-            " WHERE i.dataset_id = w.dataset_id AND i.inferred AND i.current_at >= w.at",
-            *_columns((v.dataset_id, v.current_at) for v in versions if v.current_at and v.run_id)
-            or [[], []],
-        )
 
-    async def _input_versions(self, reads: list[tuple[UUID, UUID, Io]]) -> None:
-        """A dataset that is read before anything is known to have written it has the version that its reader describes."""
-        if not reads:
-            return
-        rows = []
-        for identifier, run_id, io in reads:
-            if identifier in self.runs[run_id].outputs:
-                continue  # what the run itself wrote is the version, if there is no earlier one
-            rows.append(_told(identifier, io.facets, io.seen_at, "input"))
-        if not rows:
-            return
-        rows.sort(key=lambda version: (version.id, version.created_at))
-        unique = list({version.id: version for version in reversed(rows)}.values())
-        await self.connection.execute(
-            "INSERT INTO dataset_version AS v (id, dataset_id, version, schema_version, run_id, created_at, current_at, fields,"
-            " lifecycle, description, source_name, facets, output_facets, read_facets, columns, inferred)"
-            " SELECT n.id, n.dataset_id, n.version, n.schema_version, n.run_id, n.created_at, n.current_at, n.fields,"
-            " n.lifecycle, n.description, n.source_name, n.facets, n.output_facets, '{}', n.columns, true"
-            " FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::timestamptz[],"
-            " $7::timestamptz[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[])"
-            " AS n(id, dataset_id, version, schema_version, run_id, created_at, current_at, fields, lifecycle, description,"
-            " source_name, facets, output_facets, columns)"
-            " WHERE NOT EXISTS (SELECT FROM dataset_version k WHERE k.dataset_id = n.dataset_id"
-            " AND k.current_at <= n.current_at)"
-            " ON CONFLICT (id) DO UPDATE SET created_at = least(v.created_at, excluded.created_at),"
-            " current_at = least(v.current_at, excluded.current_at)",
-            *_columns(version.row() for version in unique),
-        )
-        # Of several inferred versions only the earliest stands: later readers read that one.
-        await self.connection.execute(
-            "DELETE FROM dataset_version i WHERE i.dataset_id = ANY($1::uuid[]) AND i.inferred AND EXISTS"
-            " (SELECT FROM dataset_version k WHERE k.dataset_id = i.dataset_id AND k.inferred"
-            " AND (k.current_at, k.id) < (i.current_at, i.id))",
-            list({version.dataset_id for version in unique}),
-        )
-
-    async def _attach_reads(self, reads: list[tuple[UUID, UUID, Io]], moved: dict[UUID, datetime]) -> None:
-        """Lay what readers say over the version each of them read; rebuild it where a late event moved the history."""
-        rebuild: set[UUID] = {
-            identifier
-            for identifier, at in moved.items()
-            if (until := self.tables[identifier].read_until) is not None and until >= at
-        }
-        simple = [read for read in reads if read[0] not in rebuild]
-        if simple:
-            rows = await self.connection.fetch(
-                "SELECT r.ordinal, v.id, v.read_facets, v.read_at, v.read_by FROM unnest($1::uuid[], $2::timestamptz[])"
-                " WITH ORDINALITY AS r(dataset_id, at, ordinal)"
-                " JOIN LATERAL (SELECT id, read_facets, read_at, read_by FROM dataset_version k"
-                " WHERE k.dataset_id = r.dataset_id AND k.current_at <= r.at ORDER BY current_at DESC, id DESC LIMIT 1) v ON true",
-                [identifier for identifier, _, _ in simple],
-                [io.seen_at for _, _, io in simple],
-            )
-            state: dict[UUID, tuple[datetime | None, UUID | None, Json]] = {}
-            order = sorted(
-                rows, key=lambda row: (simple[row["ordinal"] - 1][2].seen_at, simple[row["ordinal"] - 1][1])
-            )
-            for row in order:
-                identifier, run_id, io = simple[row["ordinal"] - 1]
-                stored = (row["read_at"], row["read_by"], json.loads(row["read_facets"]))
-                at, by, facets = state.get(row["id"], stored)
-                if at is not None and by is not None and (io.seen_at, run_id) < (at, by):
-                    rebuild.add(identifier)
-                    continue
-                state[row["id"]] = (io.seen_at, run_id, {**facets, **io.facets, **io.io_facets})
-            if state:
-                await self.connection.execute(
-                    "UPDATE dataset_version v SET read_facets = n.facets, read_at = n.at, read_by = n.by"
-                    " FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::uuid[]) AS n(id, facets, at, by)"
-                    " WHERE v.id = n.id",
-                    *_columns(
-                        (key, json.dumps(facets), at, by) for key, (at, by, facets) in sorted(state.items())
-                    ),
-                )
-        if rebuild:
-            await self._rebuild_reads(rebuild)
-
-    async def _rebuild_reads(self, datasets: set[UUID]) -> None:
-        rows = await self.connection.fetch(
-            "SELECT io.facets, io.io_facets, io.seen_at, io.run_id, v.id FROM run_io io JOIN LATERAL"
-            " (SELECT id FROM dataset_version k WHERE k.dataset_id = io.dataset_id AND k.current_at <= io.seen_at"
-            " ORDER BY current_at DESC, id DESC LIMIT 1) v ON true"
-            " WHERE io.dataset_id = ANY($1::uuid[]) AND io.is_input ORDER BY io.seen_at, io.run_id",
-            list(datasets),
-        )
-        state: dict[UUID, tuple[str, datetime, UUID]] = {}
-        laid: dict[UUID, Json] = {}
-        for row in rows:
-            facets = laid.setdefault(row["id"], {})
-            facets |= json.loads(row["facets"])
-            facets |= json.loads(row["io_facets"])
-            state[row["id"]] = ("", row["seen_at"], row["run_id"])
-        await self.connection.execute(
-            "UPDATE dataset_version SET read_facets = '{}', read_at = NULL, read_by = NULL"
-            " WHERE dataset_id = ANY($1::uuid[]) AND read_at IS NOT NULL AND NOT id = ANY($2::uuid[])",
-            list(datasets),
-            list(state),
-        )
-        if state:
-            await self.connection.execute(
-                "UPDATE dataset_version v SET read_facets = n.facets, read_at = n.at, read_by = n.by"
-                " FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::uuid[]) AS n(id, facets, at, by)"
-                " WHERE v.id = n.id",
-                *_columns((key, json.dumps(laid[key]), at, by) for key, (_, at, by) in sorted(state.items())),
-            )
-
-    async def _move_current(self, datasets: set[UUID]) -> None:
-        rows = await self.connection.fetch(
-            "UPDATE dataset d SET current_version = c.id, current_at = c.current_at FROM"
-            " (SELECT k.dataset_id, v.id, v.current_at, v.columns FROM unnest($1::uuid[]) AS k(dataset_id) JOIN LATERAL"
-            " (SELECT id, current_at, columns FROM dataset_version w WHERE w.dataset_id = k.dataset_id"
-            " AND w.current_at IS NOT NULL ORDER BY current_at DESC, id DESC LIMIT 1) v ON true) c"
-            " WHERE d.id = c.dataset_id RETURNING d.id, c.columns",
-            sorted(datasets),
-        )
-        edges = [(row["id"], *edge) for row in rows for edge in json.loads(row["columns"])]
-        await self.connection.execute(
-            "DELETE FROM column_edge WHERE dataset_id = ANY($1::uuid[])", [row["id"] for row in rows]
-        )
-        if edges:
-            await self.connection.execute(
-                "INSERT INTO column_edge SELECT * FROM"
-                " unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[])",
-                *_columns(edges),
-            )
-
-    # --- edges --------------------------------------------------------------------------------------------------------
-
-    async def _write_edges(self) -> None:
-        made = [_job_version(run) for run in self.runs.values() if run.version_at]
-        for event in self.events:
-            if event.kind == "J" and event.job:
-                made.append(self._static_version(event))
-        if not made:
-            return
-        latest: dict[UUID, JobVersion] = {}
-        for version in sorted(made, key=lambda version: version.order):
-            latest[version.job] = version
-        unique: dict[UUID, JobVersion] = {}
-        for version in sorted(made, key=lambda version: version.at, reverse=True):
-            unique[version.id] = version
-        await self.connection.execute(
-            "INSERT INTO job_version AS v (id, job_id, version, created_at, location, inputs, outputs)"
-            " SELECT n.id, n.job_id, n.version, n.at, n.location,"
-            " ARRAY(SELECT jsonb_array_elements_text(n.inputs::jsonb)::uuid),"
-            " ARRAY(SELECT jsonb_array_elements_text(n.outputs::jsonb)::uuid)"
-            " FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::text[], $6::text[], $7::text[])"
-            " AS n(id, job_id, version, at, location, inputs, outputs)"
-            " ON CONFLICT (id) DO UPDATE SET created_at = least(v.created_at, excluded.created_at)",
-            *_columns(version.row() for version in sorted(unique.values(), key=lambda version: version.id)),
-        )
-        # Edges follow the latest event by time; equal times are decided by the run, so that arrival decides nothing.
-        rows = await self.connection.fetch(
-            "WITH n AS (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::uuid[], $5::boolean[])"
-            " AS n(job_id, id, at, by, strong)),"
-            " was AS (SELECT j.id, j.current_version FROM job j JOIN n ON n.job_id = j.id)"
-            " UPDATE job j SET current_version = n.id, version_at = n.at, version_by = n.by, version_strong = n.strong FROM n JOIN was ON was.id = n.job_id"
-            " WHERE j.id = n.job_id AND (j.version_at IS NULL OR j.version_by IS NOT DISTINCT FROM n.by"
-            " OR (j.version_strong, j.version_at, coalesce(j.version_by, '00000000-0000-0000-0000-000000000000'))"
-            " <= (n.strong, n.at, coalesce(n.by, '00000000-0000-0000-0000-000000000000')))"
-            " RETURNING j.id, was.current_version IS DISTINCT FROM n.id AS changed",
-            *_columns(
-                (v.job, v.id, v.at, v.by, v.strong) for v in sorted(latest.values(), key=lambda v: v.job)
-            ),
-        )
-        changed = [row["id"] for row in rows if row["changed"]]
-        if changed:
-            await self.connection.execute("DELETE FROM job_edge WHERE job_id = ANY($1::uuid[])", changed)
-            edges = [
-                (job, identifier, is_input)
-                for job in changed
-                for is_input, side in ((True, latest[job].inputs), (False, latest[job].outputs))
-                for identifier in side
-            ]
-            if edges:
-                await self.connection.execute(
-                    "INSERT INTO job_edge (job_id, dataset_id, is_input)"
-                    " SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::boolean[])",
-                    *_columns(edges),
-                )
-
-    def _static_version(self, event: Event) -> JobVersion:
-        inputs = sorted({self.ids[dataset.name] for dataset in event.inputs})
-        outputs = sorted({self.ids[dataset.name] for dataset in event.outputs})
-        location = event.job_facets.get("sourceCodeLocation", {}).get("url")
-        if event.job is None:
-            raise ValueError("a job event names its job")
-        return JobVersion.of(event.job, inputs, outputs, location, event.time, None)
-
-    async def _latest_runs(self) -> None:
-        jobs = {job_id(*run.job) for run in self.runs.values()} | set(self.jobs)
-        if jobs:
-            await self.connection.execute(
-                "UPDATE job j SET latest_run = r.id, latest_state = r.state FROM"
-                " (SELECT k.id AS job_id, v.id, v.state FROM unnest($1::uuid[]) AS k(id) LEFT JOIN LATERAL"
-                " (SELECT id, state FROM run WHERE job_id = k.id ORDER BY sort_at DESC, id LIMIT 1) v ON true) r"
-                " WHERE j.id = r.job_id",
-                sorted(jobs),
-            )
+def _extend(table: Table, versions: list[Version], moved: list[Version]) -> bool:
+    """Put written versions at the end of a dataset's history; return False where they do not belong there."""
+    told_again = [version for version in versions if version.id == table.current_version]
+    newer = [version for version in versions if version.id != table.current_version]
+    if any(version.run_id is None for version in versions):
+        return False
+    if any(version.current_at != table.current_at for version in told_again):
+        return False
+    for version in newer:
+        at = version.current_at
+        if (
+            at is None
+            or (table.current_at and at <= table.current_at)
+            or (table.read_until and at <= table.read_until)
+        ):
+            return False
+    if newer:
+        latest = max(newer, key=lambda version: (version.current_at, version.id))
+        table.current_version, table.current_at, table.told = latest.id, latest.current_at, True
+        moved.append(latest)
+    else:
+        moved += told_again
+    return True
 
 
-@dataclass
-class Version:
-    """A dataset version to be written."""
+def _lay(table: Table, reads: list[Read], laid: list[tuple[Any, ...]]) -> list[Version] | None:
+    """Lay what readers say over a dataset's current version; return the version that had to be inferred, if any.
 
-    id: UUID
-    dataset_id: UUID
-    run_id: UUID | None
-    created_at: datetime
-    current_at: datetime | None
-    facets: Json
-    output_facets: Json
-    columns: list[list[Any]]
-
-    def row(self) -> tuple[Any, ...]:
-        fields = [
-            {
-                "name": item["name"],
-                "type": item.get("type"),
-                "tags": [],
-                "description": item.get("description"),
-            }
-            for item in self.facets.get("schema", {}).get("fields") or ()
+    None: a reader began before the current version, or spoke before the last one heard.
+    """
+    inferred: list[Version] = []
+    if table.current_version is None:
+        told = [
+            told_version(table.id, io.facets, io.seen_at, "input")
+            for _, run, io in reads
+            if table.id not in run.outputs
         ]
-        told = json.dumps(fields)
-        return (
-            self.id,
-            self.dataset_id,
-            made_of("dataset version", str(self.id)),
-            made_of("schema version", str(self.dataset_id), told),
-            self.run_id,
-            self.created_at,
-            self.current_at,
-            told,
-            self.facets.get("lifecycleStateChange", {}).get("lifecycleStateChange") or "",
-            self.facets.get("documentation", {}).get("description"),
-            self.facets.get("dataSource", {}).get("name") or "default",
-            json.dumps(self.facets),
-            json.dumps(self.output_facets),
-            json.dumps(self.columns),
-        )
-
-
-@dataclass(frozen=True)
-class JobVersion:
-    """The datasets of a job as one run, or one event without a run, told them; equal content is the same version."""
-
-    id: UUID
-    version: UUID
-    job: UUID
-    at: datetime
-    by: UUID | None
-    location: str | None
-    inputs: tuple[UUID, ...]
-    outputs: tuple[UUID, ...]
-    strong: bool
-    """A run that failed before it named a dataset is weak: it says nothing about the edges of its job."""
-
-    @classmethod
-    def of(
-        cls,
-        job: Name,
-        inputs: Iterable[UUID],
-        outputs: Iterable[UUID],
-        location: str | None,
-        at: datetime,
-        by: UUID | None,
-        *,
-        strong: bool = True,
-    ) -> JobVersion:
-        ins, outs = tuple(sorted(inputs)), tuple(sorted(outputs))
-        content = json.dumps([[str(i) for i in ins], [str(o) for o in outs], location])
-        version = made_of("job version", *job, content)
-        return cls(
-            made_of("job version row", str(version)),
-            version,
-            job_id(*job),
-            at,
-            by,
-            location,
-            ins,
-            outs,
-            strong,
-        )
-
-    @property
-    def order(self) -> tuple[bool, datetime, str]:
-        return (self.strong, self.at, str(self.by or ""))
-
-    def row(self) -> tuple[Any, ...]:
-        inputs, outputs = (
-            json.dumps([str(i) for i in self.inputs]),
-            json.dumps([str(o) for o in self.outputs]),
-        )
-        return (self.id, self.job, self.version, self.at, self.location, inputs, outputs)
-
-
-def _told(identifier: UUID, facets: Json, at: datetime, how: str) -> Version:
-    """Return a version that no run is known to have written: equal content is the same version."""
-    content = json.dumps(
-        [facets.get("schema", {}).get("fields"), facets.get("lifecycleStateChange")], sort_keys=True
-    )
-    return Version(
-        id=made_of("told version", how, str(identifier), content),
-        dataset_id=identifier,
-        run_id=None,
-        created_at=at,
-        current_at=None if how == "job" else at,
-        facets=facets,
-        output_facets={},
-        columns=[],
-    )
-
-
-def _job_version(run: Run) -> JobVersion:
-    if run.version_at is None:
-        raise ValueError(f"run {run.id} has not ended")
-    return JobVersion.of(
-        run.job, run.inputs, run.outputs, run.location, run.version_at, run.id, strong=run.tells_edges
-    )
+        if not told:
+            return []
+        first = min(told, key=lambda version: (version.created_at, version.id))
+        inferred.append(first)
+        table.current_version, table.current_at, table.told = first.id, first.current_at, True
+        if any(table.id in run.outputs for _, run, _ in reads):
+            return None
+    facets = json.loads(table.read_facets)
+    at, by = table.read_at, table.read_by
+    for _, run, io in sorted(reads, key=lambda told: (told[2].told_at, told[1].id)):
+        if table.current_at is None or io.seen_at < table.current_at:
+            return None
+        if at is not None and by is not None and (io.told_at, run.id) < (at, by):
+            return None
+        facets |= io.facets
+        facets |= io.io_facets
+        at, by = io.told_at, run.id
+    if inferred:
+        inferred[0].read_facets, inferred[0].read_at, inferred[0].read_by = json.dumps(facets), at, by
+    else:
+        laid.append((table.current_version, json.dumps(facets), at, by))
+    return inferred
 
 
 def _describe(job: Job, event: Event) -> None:
@@ -940,16 +723,20 @@ def _describe(job: Job, event: Event) -> None:
         job.said("facets", event.order, facets)
 
 
-def _sources_of(io: Io) -> set[Name]:
-    """Return the datasets that the column lineage of an output points at."""
-    fields = io.facets.get("columnLineage", {}).get("fields") or {}
+def _namespaces_of(event: Event) -> set[str]:
+    names = {event.job[0]} if event.job else set()
+    names |= {event.parent[0][0]} if event.parent else set()
+    for dataset in walk_datasets(event):
+        names.add(dataset.name[0])
+        names |= {link["namespace"] for link in dataset.facets.get("symlinks", {}).get("identifiers") or ()}
+    return names
+
+
+def _sources_of(facets: dict[str, Any]) -> set[Name]:
+    """Return the datasets that a column lineage facet points at."""
+    fields = facets.get("columnLineage", {}).get("fields") or {}
     return {
         (item["namespace"], item["name"])
         for told in fields.values()
         for item in told.get("inputFields") or ()
     }
-
-
-def _columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
-    """Turn rows into the column arrays that ``unnest`` takes; an empty list for no rows."""
-    return [list(column) for column in zip(*rows, strict=True)]

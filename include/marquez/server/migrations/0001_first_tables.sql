@@ -151,7 +151,7 @@ CREATE TABLE dataset_version (
     facets         text NOT NULL,           -- JSON: said by the writer
     output_facets  text NOT NULL,           -- JSON: said by the writer about this write only
     read_facets    text NOT NULL,           -- JSON: said by the runs that read it, later ones over earlier ones
-    read_at        timestamptz,             -- the last of those, in their order
+    read_at        timestamptz,             -- when the last of those last named it
     read_by        uuid,
     columns        text NOT NULL,           -- JSON: [[field, input dataset id, input field, description, type]]
     inferred       boolean NOT NULL DEFAULT false   -- known only from a run that read it
@@ -164,6 +164,7 @@ CREATE TABLE run_io (
     dataset_id uuid NOT NULL REFERENCES dataset ON DELETE CASCADE,
     is_input   boolean NOT NULL,
     seen_at    timestamptz NOT NULL,        -- first event of the run that names it
+    told_at    timestamptz NOT NULL,        -- last one
     facets     text NOT NULL,               -- JSON: facets of the dataset as this run tells them
     io_facets  text NOT NULL,               -- JSON: inputFacets or outputFacets
     PRIMARY KEY (run_id, is_input, dataset_id)

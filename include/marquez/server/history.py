@@ -1,0 +1,152 @@
+"""The versions of datasets, when an event arrives late: what was current when, and who read what, is settled again by time.
+
+The usual event is the latest of its datasets; `ingest` then extends the history by itself. These statements are for the
+others, and give the same result.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from include.marquez.server.records import told_version
+from include.marquez.server.writes import columns
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from include.marquez.server.database import Connection
+    from include.marquez.server.fold import Io, Run
+    from include.marquez.server.openlineage import Json
+    from include.marquez.server.records import Version
+
+    Read = tuple[UUID, Run, Io]
+    """A dataset, a run that reads it, and what the run says about it."""
+
+UPSERT = (
+    "INSERT INTO dataset_version AS v (id, dataset_id, version, schema_version, run_id, created_at, current_at, fields,"
+    " lifecycle, description, source_name, facets, output_facets, columns, inferred, read_facets, read_at, read_by)"
+    " SELECT n.* FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::timestamptz[],"
+    " $7::timestamptz[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[],"
+    " $15::boolean[], $16::text[], $17::timestamptz[], $18::uuid[])"
+    " AS n(id, dataset_id, version, schema_version, run_id, created_at, current_at, fields, lifecycle, description,"
+    " source_name, facets, output_facets, columns, inferred, read_facets, read_at, read_by)"
+)
+ON_CONFLICT = (
+    " ON CONFLICT (id) DO UPDATE SET schema_version = excluded.schema_version,"
+    " created_at = least(v.created_at, excluded.created_at),"
+    # A run's version is told whole each time; one that no run wrote became current when it was first seen.
+    " current_at = CASE WHEN excluded.run_id IS NULL THEN least(v.current_at, excluded.current_at)"
+    " ELSE excluded.current_at END,"
+    " fields = excluded.fields, lifecycle = excluded.lifecycle, description = excluded.description,"
+    " source_name = excluded.source_name, facets = excluded.facets, output_facets = excluded.output_facets,"
+    " columns = excluded.columns"
+)
+
+
+async def settle(connection: Connection, written: Sequence[Version], reads: Sequence[Read]) -> None:
+    """Bring the datasets of these versions (already stored) and of these reads to what the whole history says."""
+    datasets = {version.dataset_id for version in written} | {identifier for identifier, _, _ in reads}
+    await _drop_disproved(connection, written)
+    await _infer(connection, reads)
+    await _lay_reads(connection, datasets)
+    await move_current(connection, datasets)
+
+
+async def _drop_disproved(connection: Connection, written: Sequence[Version]) -> None:
+    """A version that was only inferred from a reader never existed if a writer's version is older than the reading."""
+    rows = [
+        (version.dataset_id, version.current_at)
+        for version in written
+        if version.current_at and version.run_id
+    ]
+    if rows:
+        await connection.execute(
+            "DELETE FROM dataset_version i USING unnest($1::uuid[], $2::timestamptz[]) AS w(dataset_id, at)"
+            " WHERE i.dataset_id = w.dataset_id AND i.inferred AND i.current_at >= w.at",
+            *columns(rows),
+        )
+
+
+async def _infer(connection: Connection, reads: Sequence[Read]) -> None:
+    """A dataset that is read before anything is known to have written it has the version that its first reader describes."""
+    versions = [
+        told_version(identifier, io.facets, io.seen_at, "input")
+        for identifier, run, io in reads
+        # What the run itself wrote is the version, if there is no earlier one.
+        if identifier not in run.outputs
+    ]
+    if not versions:
+        return
+    versions.sort(key=lambda version: (version.id, version.created_at), reverse=True)
+    await connection.execute(
+        UPSERT + " WHERE NOT EXISTS (SELECT FROM dataset_version k WHERE k.dataset_id = n.dataset_id"
+        " AND k.current_at <= n.current_at)"
+        " ON CONFLICT (id) DO UPDATE SET created_at = least(v.created_at, excluded.created_at),"
+        " current_at = least(v.current_at, excluded.current_at)",
+        *columns(version.row() for version in {version.id: version for version in versions}.values()),
+    )
+    # Of several inferred versions only the earliest stands: later readers read that one.
+    await connection.execute(
+        "DELETE FROM dataset_version i WHERE i.dataset_id = ANY($1::uuid[]) AND i.inferred AND EXISTS"
+        " (SELECT FROM dataset_version k WHERE k.dataset_id = i.dataset_id AND k.inferred"
+        " AND (k.current_at, k.id) < (i.current_at, i.id))",
+        list({version.dataset_id for version in versions}),
+    )
+
+
+async def _lay_reads(connection: Connection, datasets: set[UUID]) -> None:
+    """Lay what readers say over the version each of them read, in the order in which they last said something."""
+    rows = await connection.fetch(
+        "SELECT io.facets, io.io_facets, io.told_at, io.run_id, v.id FROM run_io io JOIN LATERAL"
+        " (SELECT id FROM dataset_version k WHERE k.dataset_id = io.dataset_id AND k.current_at <= io.seen_at"
+        " ORDER BY current_at DESC, id DESC LIMIT 1) v ON true"
+        " WHERE io.dataset_id = ANY($1::uuid[]) AND io.is_input ORDER BY io.told_at, io.run_id",
+        list(datasets),
+    )
+    last: dict[UUID, tuple[datetime, UUID]] = {}
+    laid: dict[UUID, Json] = {}
+    for row in rows:
+        facets = laid.setdefault(row["id"], {})
+        facets |= json.loads(row["facets"])
+        facets |= json.loads(row["io_facets"])
+        last[row["id"]] = (row["told_at"], row["run_id"])
+    await connection.execute(
+        "UPDATE dataset_version SET read_facets = '{}', read_at = NULL, read_by = NULL"
+        " WHERE dataset_id = ANY($1::uuid[]) AND read_at IS NOT NULL AND NOT id = ANY($2::uuid[])",
+        list(datasets),
+        list(last),
+    )
+    if last:
+        await connection.execute(
+            LAY, *columns((key, json.dumps(laid[key]), at, by) for key, (at, by) in sorted(last.items()))
+        )
+
+
+LAY = (
+    "UPDATE dataset_version v SET read_facets = n.facets, read_at = n.at, read_by = n.by"
+    " FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::uuid[]) AS n(id, facets, at, by) WHERE v.id = n.id"
+)
+
+
+async def move_current(connection: Connection, datasets: set[UUID]) -> None:
+    """Make the latest version of each dataset current, and its column edges those of the graph."""
+    rows = await connection.fetch(
+        "UPDATE dataset d SET current_version = c.id, current_at = c.current_at FROM"
+        " (SELECT k.dataset_id, v.id, v.current_at, v.columns FROM unnest($1::uuid[]) AS k(dataset_id) JOIN LATERAL"
+        " (SELECT id, current_at, columns FROM dataset_version w WHERE w.dataset_id = k.dataset_id"
+        " AND w.current_at IS NOT NULL ORDER BY current_at DESC, id DESC LIMIT 1) v ON true) c"
+        " WHERE d.id = c.dataset_id RETURNING d.id, c.columns",
+        sorted(datasets),
+    )
+    await connection.execute(
+        "DELETE FROM column_edge WHERE dataset_id = ANY($1::uuid[])", [row["id"] for row in rows]
+    )
+    edges = [(row["id"], *edge) for row in rows for edge in json.loads(row["columns"])]
+    if edges:
+        await connection.execute(INSERT_EDGES, *columns(edges))
+
+
+INSERT_EDGES = "INSERT INTO column_edge SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[])"

@@ -1,0 +1,198 @@
+"""Rows of the lineage database while events are taken."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from include.marquez.server.identity import job_id, made_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+    from uuid import UUID
+
+    from include.marquez.server.fold import Run
+    from include.marquez.server.openlineage import Json, Name
+
+Order = tuple[str, int, str]
+
+
+@dataclass
+class Register:
+    """Attributes that keep the latest value by event order: attribute -> [order of the event that said it, value]."""
+
+    attributes: Json = field(default_factory=dict)
+
+    def said(self, attribute: str, order: Order, value: Any) -> None:
+        held = self.attributes.get(attribute)
+        if held is None or tuple(held[0]) <= order:
+            self.attributes[attribute] = [list(order), value]
+
+    def now(self, attribute: str) -> Any:
+        entry = self.attributes.get(attribute)
+        return entry[1] if entry else None
+
+
+@dataclass
+class Job(Register):
+    """A job; `made_at`, `made_by`, `made_strong` tell what made its current version and with it its edges."""
+
+    id: UUID = field(kw_only=True)
+    name: Name = field(kw_only=True)
+    created: datetime = field(kw_only=True)
+    updated: datetime = field(kw_only=True)
+    current_version: UUID | None = None
+    made_at: datetime | None = None
+    made_by: UUID | None = None
+    made_strong: bool | None = None
+
+    def take(self, version: JobVersion) -> bool:
+        """Make a version current if it is later than the current one; return whether the edges change."""
+        own = version.by is not None and version.by == self.made_by
+        if self.made_at is not None and not own and version.order < self.order:
+            return False
+        changed = self.current_version != version.id
+        self.current_version, self.made_at = version.id, version.at
+        self.made_by, self.made_strong = version.by, version.strong
+        return changed
+
+    @property
+    def order(self) -> tuple[bool, datetime | None, str]:
+        return (bool(self.made_strong), self.made_at, str(self.made_by or ""))
+
+
+@dataclass
+class Table(Register):
+    """A dataset; `current_*` and `read_*` describe its current version and what readers laid over it last."""
+
+    id: UUID = field(kw_only=True)
+    name: Name = field(kw_only=True)
+    created: datetime = field(kw_only=True)
+    read_until: datetime | None = None
+    current_version: UUID | None = None
+    current_at: datetime | None = None
+    read_facets: str = "{}"
+    read_at: datetime | None = None
+    read_by: UUID | None = None
+    told: bool = True
+
+
+@dataclass
+class Version:
+    """A dataset version. `inferred`: known only from a run that read it."""
+
+    id: UUID
+    dataset_id: UUID
+    run_id: UUID | None
+    created_at: datetime
+    current_at: datetime | None
+    facets: Json
+    output_facets: Json = field(default_factory=dict)
+    columns: list[list[Any]] = field(default_factory=list)
+    inferred: bool = False
+    read_facets: str = "{}"
+    read_at: datetime | None = None
+    read_by: UUID | None = None
+
+    def row(self) -> tuple[Any, ...]:
+        fields = [
+            {
+                "name": item["name"],
+                "type": item.get("type"),
+                "tags": [],
+                "description": item.get("description"),
+            }
+            for item in self.facets.get("schema", {}).get("fields") or ()
+        ]
+        told = json.dumps(fields)
+        return (
+            self.id,
+            self.dataset_id,
+            made_of("dataset version", str(self.id)),
+            made_of("schema version", str(self.dataset_id), told),
+            self.run_id,
+            self.created_at,
+            self.current_at,
+            told,
+            self.facets.get("lifecycleStateChange", {}).get("lifecycleStateChange") or "",
+            self.facets.get("documentation", {}).get("description"),
+            self.facets.get("dataSource", {}).get("name") or "default",
+            json.dumps(self.facets),
+            json.dumps(self.output_facets),
+            json.dumps(self.columns),
+            self.inferred,
+            self.read_facets,
+            self.read_at,
+            self.read_by,
+        )
+
+
+def told_version(identifier: UUID, facets: Json, at: datetime, how: str) -> Version:
+    """Return a version that no run is known to have written: equal content is the same version."""
+    content = json.dumps(
+        [facets.get("schema", {}).get("fields"), facets.get("lifecycleStateChange")], sort_keys=True
+    )
+    return Version(
+        id=made_of("told version", how, str(identifier), content),
+        dataset_id=identifier,
+        run_id=None,
+        created_at=at,
+        current_at=None if how == "job" else at,
+        facets=facets,
+        inferred=how == "input",
+    )
+
+
+@dataclass(frozen=True)
+class JobVersion:
+    """The datasets of a job as one run, or one event without a run, told them; equal content is the same version."""
+
+    id: UUID
+    version: UUID
+    job: UUID
+    at: datetime
+    by: UUID | None
+    location: str | None
+    inputs: tuple[UUID, ...]
+    outputs: tuple[UUID, ...]
+    strong: bool
+    """A run that failed before it named a dataset is weak: it says nothing about the edges of its job."""
+
+    @classmethod
+    def of(
+        cls,
+        job: Name,
+        inputs: Iterable[UUID],
+        outputs: Iterable[UUID],
+        location: str | None,
+        at: datetime,
+        by: UUID | None,
+        *,
+        strong: bool = True,
+    ) -> JobVersion:
+        ins, outs = tuple(sorted(inputs)), tuple(sorted(outputs))
+        content = json.dumps([[str(i) for i in ins], [str(o) for o in outs], location])
+        version = made_of("job version", *job, content)
+        row = made_of("job version row", str(version))
+        return cls(row, version, job_id(*job), at, by, location, ins, outs, strong)
+
+    @classmethod
+    def of_run(cls, run: Run) -> JobVersion:
+        if run.version_at is None:
+            raise ValueError(f"run {run.id} has not ended")
+        return cls.of(
+            run.job, run.inputs, run.outputs, run.location, run.version_at, run.id, strong=run.tells_edges
+        )
+
+    @property
+    def order(self) -> tuple[bool, datetime, str]:
+        return (self.strong, self.at, str(self.by or ""))
+
+    def row(self) -> tuple[Any, ...]:
+        inputs, outputs = (
+            json.dumps([str(i) for i in self.inputs]),
+            json.dumps([str(o) for o in self.outputs]),
+        )
+        return (self.id, self.job, self.version, self.at, self.location, inputs, outputs)
