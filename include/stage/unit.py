@@ -329,7 +329,7 @@ def _insert_edges(session: Session, work: Work, pending: Pending) -> None:
 
 
 def _copy_edges(session: Session, work: Work, pending: Pending, by_digest: Mapping[str, UUID]) -> None:
-    """Point the new making at this job's own inputs; they have the digests of the old making's inputs."""
+    """Point the new making at this job's own inputs; with the digests of the old making's, or all it read."""
     origin = session.execute(
         select(Artifact.reused_from).where(Artifact.artifact_id == pending.artifact_id)
     ).scalar_one()
@@ -338,7 +338,10 @@ def _copy_edges(session: Session, work: Work, pending: Pending, by_digest: Mappi
         .join(ArtifactInput, ArtifactInput.input_id == Artifact.artifact_id)
         .where(ArtifactInput.artifact_id == origin)
     ).all()
-    for input_id in dict.fromkeys(by_digest.get(sha256, old) for old, sha256 in edges):
+    known = [by_digest[sha256] for _, sha256 in edges if sha256 in by_digest]
+    if len(known) < len(edges):  # an input that did not decide the bytes has others in this job
+        known = [item.artifact_id for item in work.read.values()]
+    for input_id in dict.fromkeys(known):
         session.add(ArtifactInput(artifact_id=pending.artifact_id, input_id=input_id, job_id=work.job_id))
     session.flush()
 
@@ -470,7 +473,7 @@ def _project(work: Work, outcome: Outcome) -> None:
             work.store.link(pending.blob.path, f"lake/{layer}/{table}/{partition}/{name}.parquet")
         work.store.link(pending.blob.path, f"out/{work.job_id}/{pending.name}")
     transition = work.transition_row
-    if transition is not None:
+    if transition is not None and outcome.status == "succeeded":
         content = {
             **transition.row(),
             "job_id": work.job_id,

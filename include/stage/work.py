@@ -227,15 +227,17 @@ class Work:
 
     # -- deciding ------------------------------------------------------------------------------------------------
 
-    def settle(self, **decides: Any) -> None:
+    def settle(self, *, inputs: Sequence[Input] | None = None, **decides: Any) -> None:
         """Say what else decides the output, after all inputs are read and before any work.
 
-        If the same recipe (stage, key, code, these values, these inputs) has a finished and verified output, the
+        `inputs` are those whose bytes decide it, by default all that were read: a scene reads the whole script, but
+        only its own part of it decides, and that part is among `decides`. If the same recipe (stage, key, code, these values, these inputs) has a finished and verified output, the
         unit of work records that output as this stage's and the body does not go on.
         """
-        inputs = sorted((item.kind, item.key, item.sha256) for item in self.read.values())
+        deciding = self.read.values() if inputs is None else inputs
+        digests = sorted((item.kind, item.key, item.sha256) for item in deciding)
         outside = [str(self.at.run_id), self.at.clear_number] if self.declared.outside else None
-        self.recipe = sha256_json([self.stage, self.key, self.code_digest, decides, inputs, outside])
+        self.recipe = sha256_json([self.stage, self.key, self.code_digest, decides, digests, outside])
         faults.reach(self.stage, "claimed")
         if self.params.get("fresh"):
             return

@@ -400,7 +400,7 @@ def render_scene(work: Work) -> dict[str, Any]:
     plan = read_script(script.path).plan
     number = _scene_number(work.key, plan)
     words = json.loads(spoken.path.read_bytes())
-    work.settle(scene=scenes.recipe(plan, number, words))
+    work.settle(inputs=(), scene=scenes.recipe(plan, number, words))
     scene, (_, frames) = plan.scene(number), plan.frames_of(number)
     work.publish(
         "scene",

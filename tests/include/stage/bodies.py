@@ -73,3 +73,19 @@ def fail(work: Work) -> dict[str, Any]:
 
 def skip(work: Work) -> dict[str, Any]:
     raise SkipStage("no input for 2020-01-01")
+
+
+def first_letter(work: Work) -> dict[str, Any]:
+    found = work.input("trends")
+    letter = json.loads(found.path.read_text())[0][0]
+    work.settle(inputs=(), letter=letter)
+    CALLS.append("first_letter")
+    work.publish(
+        "words",
+        "",
+        lambda target: target.write_text(json.dumps(letter)),
+        suffix=".json",
+        media_type="application/json",
+        name="letter.json",
+    )
+    return {}

@@ -108,7 +108,7 @@ def test_a_retry_of_a_committed_stage_makes_no_second_row(ledger: str, words: Pa
     before = {a.artifact_id for a in current(job)}
     assert run_stage(SHOUT, job_id=job).status == "reused"
     with transaction() as session:
-        assert {a for a in session.scalars(select(Artifact.artifact_id))} == before
+        assert set(session.scalars(select(Artifact.artifact_id))) == before
 
 
 def test_fresh_makes_anew(ledger: str, words: Path) -> None:
@@ -124,6 +124,23 @@ def test_a_changed_decision_is_another_recipe(ledger: str, words: Path) -> None:
     run_stage(ADMIT, job_id=job, params={"file": str(words)})
     run_stage(SHOUT, job_id=job)
     assert run_stage(SHOUT, job_id=job, params={"loud": False}).status == "succeeded"
+
+
+def test_an_input_that_does_not_decide_lets_the_output_be_reused(ledger: str, words: Path) -> None:
+    stage = Stage("letter", "test", "bodies:first_letter", code=("include/errors.py",))
+    jobs = [new_job(), new_job()]
+    for job, line in zip(jobs, ("true line", "true story"), strict=True):
+        words.write_text(line)
+        run_stage(ADMIT, job_id=job, params={"file": str(words)})
+        outcome = run_stage(stage, job_id=job)
+    assert outcome.status == "reused"
+    assert bodies.CALLS.count("first_letter") == 1
+    mine = {artifact.kind: artifact for artifact in current(jobs[1])}
+    with transaction() as session:
+        edges = session.scalars(
+            select(ArtifactInput.input_id).where(ArtifactInput.artifact_id == mine["words"].artifact_id)
+        ).all()
+    assert edges == [mine["trends"].artifact_id], "the line still leads through this job's own input"
 
 
 def test_a_failed_body_leaves_only_its_failure(ledger: str, words: Path) -> None:
@@ -243,6 +260,6 @@ def test_a_kill_at_every_point_is_survived(ledger: str, words: Path, tmp_path: P
         assert session.scalars(select(StageRun).where(StageRun.status == "running")).all() == []
         assert session.scalars(select(StageClaim.attempts).where(StageClaim.stage == "shout")).one() == 2
     store = Store(settings().store)
-    assert [p for p in (store.root / "incoming").iterdir()] == [] or point == "written"
+    assert list((store.root / "incoming").iterdir()) == [] or point == "written"
     known = {a.sha256 for a in current(job)}
     assert {p.stem for p in store.blobs()} == known
