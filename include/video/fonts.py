@@ -293,8 +293,10 @@ def split(text: str, role: Role, *, colour_emoji: bool = True) -> Runs:
         category = unicodedata.category(cluster[0])
         if cluster[0] in _JOINERS or category in ("Cf", "Cc"):
             continue
-        if category in ("Co", "Cs"):  # private use: some fonts have glyphs there, but nobody's text means them
-            dropped.append(cluster[0])
+        if category in ("Co", "Cs"):
+            dropped.append(
+                cluster[0]
+            )  # private use: some fonts have glyphs there, but nobody's text means them
             continue
         if _emoji_cluster(cluster):
             emoji = _emoji()

@@ -47,7 +47,11 @@ class KineticPicture:
             )
         with_figure = [place for place, text in enumerate(lines) if any(c.isdigit() for c in text)]
         self._marked = with_figure[0] if with_figure else len(lines) - 1
-        tall = sum(block.height for block in self._blocks) + gap * (len(lines) - 1) + self._pad
+        tall = (
+            sum(block.height + block.size * 0.05 for block in self._blocks)
+            + gap * (len(lines) - 1)
+            + self._pad
+        )
         self._gap = gap
         self._top = max(0.0, (high - tall) * 0.46)
         self.texts = setting.box
@@ -66,9 +70,12 @@ class KineticPicture:
                 below = typeset.DESCENT if any(letter in block.lines[-1] for letter in "gjpqy,;Q") else 0.02
                 canvas.bar(
                     drift,
-                    y - self._pad * 0.4,
+                    y - self._pad * 0.4 - block.size * 0.05,
                     (block.width + 2 * self._pad) * swept,
-                    block.height - (typeset.DESCENT - below) * block.size + self._pad * 1.3,
+                    block.height
+                    - (typeset.DESCENT - below) * block.size
+                    + self._pad * 1.3
+                    + block.size * 0.1,
                     radius=setting.px(20),
                     colour=palette.accent,
                 )

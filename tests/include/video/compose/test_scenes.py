@@ -133,6 +133,40 @@ def test_a_reference_of_another_scene_is_told_apart(
     assert similarity(other, frames(rendered[1], [45])[45]) < 0.9
 
 
+def test_an_overlay_slides_up_and_fades_in_and_out(
+    plan: Plan, words: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    """What the overlay adds to the picture is measured: its middle row, and how strong it is."""
+    document = plan.model_dump(mode="json")
+    document["scenes"][4]["overlays"] = []
+    tracks = timeline(plan, words, scale=0.25).scene(5)
+    overlay = tracks.overlays[0]
+    scenes.render(plan, 5, words, tmp_path / "with.mp4", scale=0.25, burn=False)
+    scenes.render(Plan.model_validate(document), 5, words, tmp_path / "without.mp4", scale=0.25, burn=False)
+    early, middle, late, after = overlay.first + 3, 30, overlay.end - 2, overlay.end
+    chosen = [0, early, middle, late, after]
+    one, other = (frames(tmp_path / name, chosen) for name in ("with.mp4", "without.mp4"))
+
+    def added(number: int) -> tuple[float, float]:
+        area = slice(overlay.box.y - 4, overlay.box.bottom)
+        change = (
+            np.abs(one[number][area].astype(int) - other[number][area].astype(int))
+            .sum(axis=(1, 2))
+            .astype(float)
+        )
+        change[change < change.max() * 0.05] = 0
+        return float(change.sum()), float((change * np.arange(change.size)).sum() / max(change.sum(), 1))
+
+    strength = {number: added(number)[0] for number in chosen}
+    assert strength[0] < 0.1 * strength[middle]
+    assert 0.1 * strength[middle] < strength[early] < 0.75 * strength[middle]
+    assert strength[late] < 0.75 * strength[middle]
+    assert strength[after] < 0.1 * strength[middle]
+    assert (
+        4 < added(early)[1] - added(middle)[1] < 12
+    )  # 22.5 px below at first, 7.7 after three of ten frames
+
+
 def test_captions_are_burned_into_their_band_only(
     plan: Plan, words: list[dict[str, Any]], rendered: dict[int, Path], tmp_path: Path
 ) -> None:

@@ -102,6 +102,16 @@ def test_the_mix_meets_loudness_peak_and_length(
     assert len(samples_of(path)) / 48_000 == pytest.approx(LENGTH_S, abs=0.03)
 
 
+def test_peaks_are_held_down_without_losing_loudness(voice: Path, tmp_path: Path) -> None:
+    """A quiet voice with clicks ten times as loud: raising it to -14 LUFS takes a limiter."""
+    samples = samples_of(voice)[:, 0] * 0.3
+    samples[48_000::24_000] = 0.9
+    clicking = written(tmp_path / "clicks.wav", samples, 1)
+    found = mix.mix(clicking, None, tmp_path / "sound.m4a", duration_s=LENGTH_S)
+    assert found.integrated_lufs == pytest.approx(-14, abs=0.5)
+    assert found.true_peak_dbtp <= -1.5
+
+
 def test_the_music_gives_way_to_the_voice(voice: Path, bed: Path) -> None:
     """Where the voice speaks, the part of the mix that is not voice is at least 6 dB below where it does not."""
     samples = round(LENGTH_S * 48_000)
