@@ -62,14 +62,8 @@ class Started:
 
 def in_use(stack: Stack) -> tuple[parts.Part, ...]:
     """Return the parts that this stack runs: all, but for the lineage server when another one is named."""
-    from include.cli import COMMANDS
-
-    known = {entry.name for entry in COMMANDS}
     return tuple(
-        part
-        for part in parts.PARTS
-        if not (part.name == parts.LINEAGE_SERVER and stack.marquez_url)
-        and (part.command[:1] != ("throughline",) or part.command[1] in known)
+        part for part in parts.PARTS if not (part.name == parts.LINEAGE_SERVER and stack.marquez_url)
     )
 
 

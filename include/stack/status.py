@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import httpx
 import psutil
 import psycopg
 
+from include.errors import ProviderRefused, ProviderUnavailable
+from include.marquez.client import MarquezClient
+from include.settings import settings
 from include.stack import parts
 from include.stack.lifecycle import unhealthy
 from include.stack.supervisor import Supervisor
@@ -129,13 +130,10 @@ def relay_counts(stack: Stack, secrets: Secrets) -> tuple[int | None, int | None
 
 
 def identity(stack: Stack) -> str:
-    """Return which lineage server answers, in words."""
-    if importlib.util.find_spec("include.marquez.client") is not None:
-        from include.marquez.client import identity as ask
-
-        return str(ask())
-    try:
-        httpx.get(f"{stack.lineage_url}/api/v1/namespaces", timeout=5.0).raise_for_status()
-    except httpx.HTTPError:
-        return "none answers"
-    return "a Marquez API answers"
+    """Return which lineage server answers at the stack's address, in words."""
+    token = settings().marquez_token
+    with MarquezClient(stack.lineage_url, None, token.get_secret_value() if token else None, 5.0) as client:
+        try:
+            return client.identity()
+        except (ProviderUnavailable, ProviderRefused):
+            return "none answers"

@@ -94,6 +94,7 @@ def test_the_lineage_client_accepts_the_transport_and_spools_what_the_table_does
     from openlineage.client import OpenLineageClient
     from openlineage.client.event_v2 import Job, Run, RunEvent, RunState
 
+    from include.lineage.facets import ThroughlineJobRunFacet
     from include.settings import settings
 
     (stack.state_dir / "lineage").mkdir()
@@ -103,7 +104,14 @@ def test_the_lineage_client_accepts_the_transport_and_spools_what_the_table_does
     settings.cache_clear()
     try:
         client = OpenLineageClient(config={"transport": json.loads(parts.transport(str(stack.state_dir)))})
-        run = Run("01941c3e-0000-7000-8000-000000000000")
+        facet = ThroughlineJobRunFacet(
+            producer="https://throughline.example/tests",
+            job_id="01941c3e-0000-7000-8000-00000000000b",
+            dag_id="video",
+            run_id="manual__1",
+            stage="review",
+        )
+        run = Run("01941c3e-0000-7000-8000-000000000000", {"throughline_job": facet})
         client.emit(
             RunEvent(
                 eventTime="2026-01-01T00:00:00Z",

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import dataclasses
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from include.ledger import migrations
+from include.lineage.events import store_event
+from include.stack import airflow_api, credentials, databases, ports, state, status
+from include.stack.postgres import temporary_cluster
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from include.stack.state import Stack
+
+
+class Named(BaseHTTPRequestHandler):
+    """Answers as a lineage server that names itself."""
+
+    def do_GET(self) -> None:
+        body = b'{"namespaces":[]}'
+        self.send_response(200)
+        self.send_header("x-lineage-server", "embedded 9.9")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Stack:
+    return state.prepare(tmp_path / "s", {})
+
+
+@pytest.fixture
+def server() -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Named) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield running.server_address[1]
+        running.shutdown()
+
+
+def test_the_server_at_the_stacks_own_address_is_named(stack: Stack, server: int) -> None:
+    """Not the one at the default address, where another stack's may answer."""
+    moved = dataclasses.replace(stack, ports={**stack.ports, "lineage": server})
+    assert status.identity(moved) == "embedded 9.9"
+    assert (
+        status.identity(dataclasses.replace(stack, marquez_url=f"http://127.0.0.1:{server}"))
+        == "embedded 9.9"
+    )
+
+
+def test_a_silent_server_is_said_to_be_silent(stack: Stack) -> None:
+    gone = dataclasses.replace(stack, ports={**stack.ports, "lineage": ports.free_port()})
+    assert status.identity(gone) == "none answers"
+
+
+def test_airflow_that_is_away_is_unreachable() -> None:
+    said = airflow_api.health(f"http://127.0.0.1:{ports.free_port()}")
+    assert said == dict.fromkeys(airflow_api.COMPONENTS, airflow_api.UNREACHABLE)
+
+
+def started(job: str) -> dict[str, Any]:
+    facet = {"job_id": str(uuid4()), "dag_id": "video", "run_id": f"manual__{job}"}
+    return {
+        "eventType": "START",
+        "eventTime": "2026-01-01T00:00:00Z",
+        "run": {"runId": str(uuid4()), "facets": {"throughline_job": facet}},
+        "job": {"namespace": "throughline", "name": job},
+        "producer": "https://throughline.example/tests",
+    }
+
+
+def test_the_relays_backlog_is_counted_as_the_relay_sees_it(
+    stack: Stack, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    secrets = credentials.read_or_make(stack.state_dir)
+    assert status.relay_counts(stack, secrets) == (None, None), "no ledger"
+    with temporary_cluster(tmp_path_factory.mktemp("cluster")) as dsn:
+        databases.ensure(dsn, secrets)
+        port = int(str(psycopg.conninfo.conninfo_to_dict(dsn)["port"]))
+        here = dataclasses.replace(stack, ports={**stack.ports, "postgres": port})
+        assert status.relay_counts(here, secrets) == (None, None), "no table yet"
+        owner = f"postgresql://throughline_owner:{secrets.postgres_owner}@127.0.0.1:{port}/throughline"
+        migrations.upgrade(owner)
+        with psycopg.connect(owner) as connection:
+            for number, column in enumerate(["delivered_at", "dead_at", "next_at", "next_at"]):
+                store_event(connection, started(f"job{number}"))
+                connection.execute(
+                    f"UPDATE event SET {column} = now() WHERE job_name = %s", (f"job{number}",)
+                )
+        assert status.relay_counts(here, secrets) == (2, 1)
