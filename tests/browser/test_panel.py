@@ -131,7 +131,7 @@ def test_the_graph_of_a_dataset_is_walked_with_the_keyboard(page: Any, campaign:
 
 def test_a_download_has_the_bytes_of_its_digest(page: Any, campaign: Any) -> None:
     page.goto(f"/lineage/jobs/{campaign.job_id}")
-    row = page.locator("#artifacts ~ div tbody tr", has_text="dossier").last
+    row = page.locator("#artifact-table tbody tr", has_text="dossier").last
     sha256 = row.locator("a.mono").get_attribute("title")
     with page.expect_download() as started:
         row.locator("a[href$='download=1']").click()
@@ -141,7 +141,7 @@ def test_a_download_has_the_bytes_of_its_digest(page: Any, campaign: Any) -> Non
 
 def test_the_dossier_leads_back_to_a_source_by_clicks_alone(page: Any, campaign: Any, tmp_path: Path) -> None:
     page.goto(f"/lineage/jobs/{campaign.job_id}")
-    page.locator("#artifacts ~ div tbody th a", has_text="dossier").last.click()
+    page.locator("#artifact-table tbody th a", has_text="dossier").last.click()
     page.locator("#inputs").wait_for()
     picture(page, tmp_path, "artifact")
     page.locator("#inputs li", has=page.locator("> .tag", has_text="source")).last.locator(

@@ -30,7 +30,14 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 sys.path.insert(0, str(HERE))
 
-USERS = {"admin": "admin", "op": "op", "user": "user", "viewer": "viewer", "narrow": "viewer"}
+USERS = {
+    "admin": "admin",
+    "op": "op",
+    "user": "user",
+    "viewer": "viewer",
+    "narrow": "viewer",
+    "outsider": "viewer",
+}
 
 
 def stage(name: str, family: str = "video") -> Stage:

@@ -83,6 +83,13 @@ def test_every_role_reads_everything_of_its_dags(world: Any, panel: Any, role: s
         assert (route, reply.status_code) == (route, 303 if route == "/run" else 200)
 
 
+def test_who_may_not_see_plugins_sees_none_of_it(world: Any, panel: Any) -> None:
+    for route, address in addresses(world).items():
+        reply = panel.get(address, "outsider")
+        assert (route, reply.status_code) == (route, 200 if route in OPEN else 403)
+        assert route in OPEN or str(world.job)[:8] not in reply.text
+
+
 def test_a_bearer_token_is_as_good_as_the_cookie(panel: Any) -> None:
     headers = {"authorization": f"Bearer {panel.tokens['viewer']}"}
     assert httpx.get(f"{panel.url}/lineage/", headers=headers, timeout=60).status_code == 200
