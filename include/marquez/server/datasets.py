@@ -144,16 +144,15 @@ async def dataset_names(
     return {row["id"]: (row["namespace"], row["name"], row["current_version"]) for row in rows}
 
 
-def merged(*stored: str | None) -> orjson.Fragment | Json:
-    """Return facets laid over each other; a single one is copied as it is."""
-    told = [text for text in stored if text and text != "{}"]
-    if not told:
+def merged(written: str | None, read: str | None, output: str | None = None) -> orjson.Fragment | Json:
+    """Return the facets of a version: its writer's, under what its readers say of it; a single part is copied as it is."""
+    if not written:
         return {}
-    if len(told) == 1:
-        return as_json(told[0])
-    facets: Json = {}
-    for text in told:
-        facets |= json.loads(text)
+    if (not read or read == "{}") and (not output or output == "{}"):
+        return as_json(written)
+    facets: Json = json.loads(written)
+    facets |= {name: told[2] for name, told in json.loads(read or "{}").items()}
+    facets |= json.loads(output or "{}")
     return facets
 
 

@@ -52,6 +52,8 @@ async def lineage(connection: Connection, text: str, depth: int) -> Json:
         shown = {"origin": ids[origin], "destination": ids[destination]}
         out_of[origin].append(shown)
         into[destination].append(shown)
+    for side in (*into.values(), *out_of.values()):
+        side.sort(key=lambda shown: (shown["origin"], shown["destination"]))
     nodes = [
         {
             "id": ids[row["id"]],

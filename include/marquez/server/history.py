@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from include.marquez.server.records import told_version
+from include.marquez.server.fold import Io
+from include.marquez.server.records import lay, told_version
 from include.marquez.server.writes import columns
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from include.marquez.server.database import Connection
-    from include.marquez.server.fold import Io, Run
+    from include.marquez.server.fold import Run
     from include.marquez.server.openlineage import Json
     from include.marquez.server.records import Version
 
@@ -27,12 +28,12 @@ if TYPE_CHECKING:
 
 UPSERT = (
     "INSERT INTO dataset_version AS v (id, dataset_id, version, schema_version, run_id, created_at, current_at, fields,"
-    " lifecycle, description, source_name, facets, output_facets, columns, inferred, read_facets, read_at, read_by)"
+    " lifecycle, description, source_name, facets, output_facets, columns, inferred, read_facets)"
     " SELECT n.* FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::timestamptz[],"
     " $7::timestamptz[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[],"
-    " $15::boolean[], $16::text[], $17::timestamptz[], $18::uuid[])"
+    " $15::boolean[], $16::text[])"
     " AS n(id, dataset_id, version, schema_version, run_id, created_at, current_at, fields, lifecycle, description,"
-    " source_name, facets, output_facets, columns, inferred, read_facets, read_at, read_by)"
+    " source_name, facets, output_facets, columns, inferred, read_facets)"
 )
 ON_CONFLICT = (
     " ON CONFLICT (id) DO UPDATE SET schema_version = excluded.schema_version,"
@@ -48,11 +49,39 @@ ON_CONFLICT = (
 
 async def settle(connection: Connection, written: Sequence[Version], reads: Sequence[Read]) -> None:
     """Bring the datasets of these versions (already stored) and of these reads to what the whole history says."""
-    datasets = {version.dataset_id for version in written} | {identifier for identifier, _, _ in reads}
+    since: dict[UUID, datetime] = {}
+    for identifier, at in (
+        *((version.dataset_id, version.current_at) for version in written),
+        *((identifier, io.seen_at) for identifier, _, io in reads),
+    ):
+        if at is not None:
+            since[identifier] = min(since.get(identifier, at), at)
     await _drop_disproved(connection, written)
     await _infer(connection, reads)
-    await _lay_reads(connection, datasets)
-    await move_current(connection, datasets)
+    await _lay_again(connection, since)
+    await move_current(connection, set(since))
+
+
+async def lay_late(connection: Connection, reads: Sequence[Read]) -> list[Read]:
+    """Lay what readers say over the versions they read, which are no longer current; return those that read none known."""
+    rows = await connection.fetch(
+        "SELECT r.place, v.id, v.read_facets FROM unnest($1::uuid[], $2::timestamptz[]) WITH ORDINALITY"
+        " AS r(dataset_id, at, place) JOIN LATERAL (SELECT id, read_facets, inferred FROM dataset_version k"
+        " WHERE k.dataset_id = r.dataset_id AND k.current_at <= r.at ORDER BY current_at DESC, id DESC LIMIT 1) v ON true",
+        [identifier for identifier, _, _ in reads],
+        [io.seen_at for _, _, io in reads],
+    )
+    laid: dict[UUID, Json] = {}
+    for row in rows:
+        facets = laid.setdefault(row["id"], json.loads(row["read_facets"]))
+        _, run, io = reads[row["place"] - 1]
+        lay(facets, run.id, io)
+    if laid:
+        await connection.execute(
+            LAY, *columns((key, json.dumps(facets)) for key, facets in sorted(laid.items()))
+        )
+    known = {row["place"] - 1 for row in rows}
+    return [read for place, read in enumerate(reads) if place not in known]
 
 
 async def _drop_disproved(connection: Connection, written: Sequence[Version]) -> None:
@@ -97,37 +126,32 @@ async def _infer(connection: Connection, reads: Sequence[Read]) -> None:
     )
 
 
-async def _lay_reads(connection: Connection, datasets: set[UUID]) -> None:
-    """Lay what readers say over the version each of them read, in the order in which they last said something."""
+async def _lay_again(connection: Connection, since: dict[UUID, datetime]) -> None:
+    """Lay what readers say over the versions they read, from the version that was current before `since` on."""
     rows = await connection.fetch(
-        "SELECT io.facets, io.io_facets, io.told_at, io.run_id, v.id FROM run_io io JOIN LATERAL"
-        " (SELECT id FROM dataset_version k WHERE k.dataset_id = io.dataset_id AND k.current_at <= io.seen_at"
-        " ORDER BY current_at DESC, id DESC LIMIT 1) v ON true"
-        " WHERE io.dataset_id = ANY($1::uuid[]) AND io.is_input ORDER BY io.told_at, io.run_id",
-        list(datasets),
+        "WITH start AS (SELECT k.id, coalesce((SELECT max(v.current_at) FROM dataset_version v WHERE v.dataset_id = k.id"
+        " AND v.current_at < k.since), k.since) AS at FROM unnest($1::uuid[], $2::timestamptz[]) AS k(id, since)),"
+        " cleared AS (UPDATE dataset_version v SET read_facets = '{}' FROM start s"
+        " WHERE v.dataset_id = s.id AND v.current_at >= s.at AND v.read_facets <> '{}')"
+        " SELECT io.facets, io.io_facets, io.seen_at, io.told_at, io.run_id, v.id FROM start s"
+        " JOIN run_io io ON io.dataset_id = s.id AND io.is_input AND io.seen_at >= s.at"
+        " JOIN LATERAL (SELECT id FROM dataset_version k WHERE k.dataset_id = io.dataset_id"
+        " AND k.current_at <= io.seen_at ORDER BY current_at DESC, id DESC LIMIT 1) v ON true",
+        *columns(sorted(since.items())),
     )
-    last: dict[UUID, tuple[datetime, UUID]] = {}
     laid: dict[UUID, Json] = {}
     for row in rows:
-        facets = laid.setdefault(row["id"], {})
-        facets |= json.loads(row["facets"])
-        facets |= json.loads(row["io_facets"])
-        last[row["id"]] = (row["told_at"], row["run_id"])
-    await connection.execute(
-        "UPDATE dataset_version SET read_facets = '{}', read_at = NULL, read_by = NULL"
-        " WHERE dataset_id = ANY($1::uuid[]) AND read_at IS NOT NULL AND NOT id = ANY($2::uuid[])",
-        list(datasets),
-        list(last),
-    )
-    if last:
+        io = Io(row["seen_at"], row["told_at"], json.loads(row["facets"]), json.loads(row["io_facets"]))
+        lay(laid.setdefault(row["id"], {}), row["run_id"], io)
+    if laid:
         await connection.execute(
-            LAY, *columns((key, json.dumps(laid[key]), at, by) for key, (at, by) in sorted(last.items()))
+            LAY, *columns((key, json.dumps(facets)) for key, facets in sorted(laid.items()))
         )
 
 
 LAY = (
-    "UPDATE dataset_version v SET read_facets = n.facets, read_at = n.at, read_by = n.by"
-    " FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::uuid[]) AS n(id, facets, at, by) WHERE v.id = n.id"
+    "UPDATE dataset_version v SET read_facets = n.facets FROM unnest($1::uuid[], $2::text[]) AS n(id, facets)"
+    " WHERE v.id = n.id"
 )
 
 

@@ -16,7 +16,7 @@ from include.marquez.server import history
 from include.marquez.server.fold import Io, Run, apply, begin, resume
 from include.marquez.server.identity import dataset_id, job_id, lock_keys, made_of
 from include.marquez.server.openlineage import Event, Name, parse_json, read_event, walk_datasets
-from include.marquez.server.records import Job, JobVersion, Table, Version, told_version
+from include.marquez.server.records import Job, JobVersion, Table, Version, lay, told_version
 from include.marquez.server.writes import Writes, columns
 
 if TYPE_CHECKING:
@@ -73,10 +73,12 @@ class Intake:
         self._write_jobs()
         self._write_runs()
         self._write_parents()
-        written, reads = self._plan_versions()
+        written, reads, behind = self._plan_versions()
         self._write_datasets()
         self._write_io()
         await self.writes.run(self.connection)
+        if behind:
+            reads += await history.lay_late(self.connection, behind)
         if written or reads:
             await history.settle(self.connection, written, reads)
         await self._write_edges(changed)
@@ -222,7 +224,7 @@ class Intake:
             return
         for row in await self.connection.fetch(
             "SELECT d.id, d.namespace, d.name, d.created_at, d.attributes, d.read_until, d.current_version, d.current_at,"
-            " v.read_facets, v.read_at, v.read_by"
+            " v.read_facets"
             " FROM dataset d LEFT JOIN dataset_version v ON v.id = d.current_version"
             " WHERE d.id = ANY($1::uuid[]) ORDER BY d.id FOR UPDATE OF d",
             list(wanted),
@@ -236,8 +238,6 @@ class Intake:
                 current_version=row["current_version"],
                 current_at=row["current_at"],
                 read_facets=row["read_facets"] or "{}",
-                read_at=row["read_at"],
-                read_by=row["read_by"],
                 told=False,
             )
 
@@ -543,22 +543,12 @@ class Intake:
 
     # --- versions -----------------------------------------------------------------------------------------------------
 
-    def _plan_versions(self) -> tuple[list[Version], list[Read]]:
-        """Write the versions that the events make; extend the history where they are its latest, return the others."""
-        stored = [version for run in self.runs.values() for version in self._written(run)]
-        for event in self.events:
-            if event.dataset is not None:
-                stored.append(
-                    told_version(self.ids[event.dataset.name], event.dataset.facets, event.time, "event")
-                )
-            if event.kind == "J":
-                stored += [
-                    told_version(self.ids[dataset.name], dataset.facets, event.time, "job")
-                    for dataset in (*event.inputs, *event.outputs)
-                    if dataset.facets.get("schema")
-                ]
-        stored.sort(key=lambda version: version.created_at, reverse=True)
-        versions = {version.id: version for version in stored}  # of equal ones, the earliest
+    def _plan_versions(self) -> tuple[list[Version], list[Read], list[Read]]:
+        """Write the versions that the events make, and extend the history where the events are the latest of a dataset.
+
+        Return the versions and reads that `history` must settle, and the reads of versions that are no longer current.
+        """
+        versions = self._told_versions()
         written: dict[UUID, list[Version]] = {}
         for version in versions.values():
             if version.current_at:
@@ -567,33 +557,55 @@ class Intake:
         for run in self.runs.values():
             for identifier, io in run.inputs.items():
                 read.setdefault(identifier, []).append((identifier, run, io))
-        late: set[UUID] = set()
+        unsettled_writes: list[Version] = []
+        unsettled: list[Read] = []
+        behind: list[Read] = []
         moved: list[Version] = []
-        laid: list[tuple[Any, ...]] = []
+        laid: list[tuple[UUID, str]] = []
         for identifier in sorted(written.keys() | read.keys()):
             table = self.tables[identifier]
             ours, theirs = written.get(identifier, []), read.get(identifier, [])
-            in_order = not (ours and theirs)
-            if in_order and ours:
-                in_order = _extend(table, ours, moved)
-            elif in_order:
-                inferred = _lay(table, theirs, laid)
-                in_order = inferred is not None
+            if ours and (theirs or not _extend(table, ours, moved)):
+                unsettled_writes += ours
+                unsettled += theirs
+            elif theirs and table.current_version is None:
+                inferred = _infer(table, theirs)
                 if inferred:
-                    versions[inferred[0].id] = inferred[0]
-            if not in_order:
-                late.add(identifier)
+                    versions[inferred.id] = inferred
+            elif theirs:
+                now = [
+                    told for told in theirs if table.current_at is None or told[2].seen_at >= table.current_at
+                ]
+                behind += [told for told in theirs if told not in now]
+                if now and table.current_version:
+                    facets = json.loads(table.read_facets)
+                    for _, run, io in now:
+                        lay(facets, run.id, io)
+                    laid.append((table.current_version, json.dumps(facets)))
             until = max((io.seen_at for _, _, io in theirs), default=None)
             if until and (table.read_until is None or table.read_until < until):
                 table.read_until, table.told = until, True
         self._write_versions(list(versions.values()), moved, laid)
-        return (
-            [version for identifier in late for version in written.get(identifier, [])],
-            [told for identifier in late for told in read.get(identifier, [])],
-        )
+        return unsettled_writes, unsettled, behind
+
+    def _told_versions(self) -> dict[UUID, Version]:
+        told = [version for run in self.runs.values() for version in self._written(run)]
+        for event in self.events:
+            if event.dataset is not None:
+                told.append(
+                    told_version(self.ids[event.dataset.name], event.dataset.facets, event.time, "event")
+                )
+            if event.kind == "J":
+                told += [
+                    told_version(self.ids[dataset.name], dataset.facets, event.time, "job")
+                    for dataset in (*event.inputs, *event.outputs)
+                    if dataset.facets.get("schema")
+                ]
+        told.sort(key=lambda version: version.created_at, reverse=True)
+        return {version.id: version for version in told}  # of equal ones, the earliest
 
     def _write_versions(
-        self, versions: list[Version], moved: list[Version], laid: list[tuple[Any, ...]]
+        self, versions: list[Version], moved: list[Version], laid: list[tuple[UUID, str]]
     ) -> None:
         if versions:
             versions.sort(key=lambda version: version.id)
@@ -672,40 +684,22 @@ def _extend(table: Table, versions: list[Version], moved: list[Version]) -> bool
     return True
 
 
-def _lay(table: Table, reads: list[Read], laid: list[tuple[Any, ...]]) -> list[Version] | None:
-    """Lay what readers say over a dataset's current version; return the version that had to be inferred, if any.
+def _infer(table: Table, reads: list[Read]) -> Version | None:
+    """Return the version that the first reader of a dataset describes: nothing is known to have written it.
 
-    None: a reader began before the current version, or spoke before the last one heard.
+    A run that reads what it also writes reads, where there is nothing older, its own.
     """
-    inferred: list[Version] = []
-    if table.current_version is None:
-        told = [
-            told_version(table.id, io.facets, io.seen_at, "input")
-            for _, run, io in reads
-            if table.id not in run.outputs
-        ]
-        if not told:
-            return []
-        first = min(told, key=lambda version: (version.created_at, version.id))
-        inferred.append(first)
-        table.current_version, table.current_at, table.told = first.id, first.current_at, True
-        if any(table.id in run.outputs for _, run, _ in reads):
-            return None
-    facets = json.loads(table.read_facets)
-    at, by = table.read_at, table.read_by
-    for _, run, io in sorted(reads, key=lambda told: (told[2].told_at, told[1].id)):
-        if table.current_at is None or io.seen_at < table.current_at:
-            return None
-        if at is not None and by is not None and (io.told_at, run.id) < (at, by):
-            return None
-        facets |= io.facets
-        facets |= io.io_facets
-        at, by = io.told_at, run.id
-    if inferred:
-        inferred[0].read_facets, inferred[0].read_at, inferred[0].read_by = json.dumps(facets), at, by
-    else:
-        laid.append((table.current_version, json.dumps(facets), at, by))
-    return inferred
+    others = [(run, io) for _, run, io in reads if table.id not in run.outputs]
+    told = [told_version(table.id, io.facets, io.seen_at, "input") for _, io in others]
+    if not told:
+        return None
+    first = min(told, key=lambda version: (version.created_at, version.id))
+    facets: dict[str, Any] = {}
+    for run, io in others:
+        lay(facets, run.id, io)
+    first.read_facets = json.dumps(facets)
+    table.current_version, table.current_at, table.told = first.id, first.current_at, True
+    return first
 
 
 def _describe(job: Job, event: Event) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from include.marquez.server.fold import Run
+    from include.marquez.server.fold import Io, Run
     from include.marquez.server.openlineage import Json, Name
 
 Order = tuple[str, int, str]
@@ -65,7 +65,7 @@ class Job(Register):
 
 @dataclass
 class Table(Register):
-    """A dataset; `current_*` and `read_*` describe its current version and what readers laid over it last."""
+    """A dataset; `current_*` and `read_facets` describe its current version and what its readers say of it."""
 
     id: UUID = field(kw_only=True)
     name: Name = field(kw_only=True)
@@ -74,8 +74,6 @@ class Table(Register):
     current_version: UUID | None = None
     current_at: datetime | None = None
     read_facets: str = "{}"
-    read_at: datetime | None = None
-    read_by: UUID | None = None
     told: bool = True
 
 
@@ -93,8 +91,6 @@ class Version:
     columns: list[list[Any]] = field(default_factory=list)
     inferred: bool = False
     read_facets: str = "{}"
-    read_at: datetime | None = None
-    read_by: UUID | None = None
 
     def row(self) -> tuple[Any, ...]:
         fields = [
@@ -124,9 +120,16 @@ class Version:
             json.dumps(self.columns),
             self.inferred,
             self.read_facets,
-            self.read_at,
-            self.read_by,
         )
+
+
+def lay(read_facets: Json, run: UUID, io: Io) -> None:
+    """Let a reader say what it says of a version: of each facet, the reader that last named the dataset is heard."""
+    order = [io.told_at.isoformat(timespec="microseconds"), str(run)]
+    for name, facet in (io.facets | io.io_facets).items():
+        held = read_facets.get(name)
+        if held is None or held[:2] <= order:
+            read_facets[name] = [*order, facet]
 
 
 def told_version(identifier: UUID, facets: Json, at: datetime, how: str) -> Version:

@@ -73,7 +73,8 @@ def test_a_truncated_file_is_found(clip: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/x.ts\n", "ffconcat version 1.0\nfile '/etc/passwd'\n", ""]
+    "text",
+    ["#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/x.ts\n", "ffconcat version 1.0\nfile '/etc/passwd'\n", ""],
 )
 def test_a_playlist_with_the_name_of_a_video_is_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "playlist.mp4"
@@ -146,7 +147,10 @@ def test_ffmpeg_dies_with_the_process_that_started_it() -> None:
     while time.monotonic() < deadline and not (pids := children.read_text().split()):
         time.sleep(0.02)  # polling a condition, bounded
     child = int(pids[0])
-    while time.monotonic() < deadline and "ffmpeg" not in Path(f"/proc/{child}/cmdline").read_bytes().decode()[:400].split("\0")[0]:
+    while (
+        time.monotonic() < deadline
+        and "ffmpeg" not in Path(f"/proc/{child}/cmdline").read_bytes().decode()[:400].split("\0")[0]
+    ):
         time.sleep(0.02)
     assert alive(child)
     parent.send_signal(signal.SIGKILL)

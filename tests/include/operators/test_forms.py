@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 def models() -> list[type[BaseModel]]:
     from include.medallion.params import MedallionParams
     from include.reports.params import ReportsParams
-
     from include.video.params import VideoParams
 
     return [CampaignParams, UpkeepParams, VideoParams, MedallionParams, ReportsParams]

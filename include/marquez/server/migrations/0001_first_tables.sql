@@ -150,9 +150,7 @@ CREATE TABLE dataset_version (
     source_name    text NOT NULL,
     facets         text NOT NULL,           -- JSON: said by the writer
     output_facets  text NOT NULL,           -- JSON: said by the writer about this write only
-    read_facets    text NOT NULL,           -- JSON: said by the runs that read it, later ones over earlier ones
-    read_at        timestamptz,             -- when the last of those last named it
-    read_by        uuid,
+    read_facets    text NOT NULL,           -- JSON: facet -> [when, which run, what]: of the runs that read it, the last to say
     columns        text NOT NULL,           -- JSON: [[field, input dataset id, input field, description, type]]
     inferred       boolean NOT NULL DEFAULT false   -- known only from a run that read it
 );

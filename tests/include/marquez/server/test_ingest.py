@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import random
 import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -114,6 +115,90 @@ def test_every_order_of_arrival_gives_the_same_answers(client: Any, make_dataset
     assert told[1]["late"]["heard"] is True
     assert told[3]["description"] == "new"
     assert [item["name"] for item in told[6]["columnLineage"]] == ["c"]
+
+
+def woven(scene: Any, make: Any, runs: list[str]) -> list[dict[str, Any]]:
+    """Eighteen events of six runs that write, read, rewrite and fail on three tables, overlapping in time."""
+    raw, clean, out = (scene.named(name) for name in ("raw", "clean", "out"))
+
+    def whole(
+        i: int, job: str, at: float, end: str, reads: list[Any], writes: list[Any]
+    ) -> list[dict[str, Any]]:
+        says = {"says": {**FACET, "run": i}}
+        reads = [item | {"inputFacets": {"seen": {**FACET, "by": i}}} for item in reads]
+        return [
+            scene.event("START", job, runs[i], at, inputs=reads, outputs=writes, run_facets=says),
+            scene.event("RUNNING", job, runs[i], at + 3, inputs=reads),
+            scene.event(end, job, runs[i], at + 6, inputs=reads, outputs=writes),
+        ]
+
+    made = {"c": [(raw, "a")]}
+    return [
+        *whole(0, "load", 0, "COMPLETE", [], [make(raw, "a")]),
+        *whole(1, "tidy", 10, "COMPLETE", [make(raw, "a")], [make(clean, "c", made_from=made)]),
+        *whole(2, "load", 12, "COMPLETE", [], [make(raw, "a", "b")]),
+        *whole(3, "tidy", 20, "COMPLETE", [make(raw, "a", "b")], [make(clean, "c", "d", made_from=made)]),
+        *whole(4, "load", 22, "FAIL", [], [make(raw, "z")]),
+        *whole(
+            5,
+            "sum",
+            25,
+            "COMPLETE",
+            [make(clean, "c"), make(raw, "a")],
+            [make(out, "s"), make(clean, "c", "e")],
+        ),
+    ]
+
+
+def woven_answers(scene: Any, runs: list[str]) -> str:
+    client = scene.client
+    told: list[Any] = [client.run(run) for run in runs]
+    told += [client.job(scene.namespace, job) for job in ("load", "tidy", "sum")]
+    for name in ("raw", "clean", "out"):
+        told += [
+            client.dataset("file", scene.named(name)),
+            client.dataset_versions("file", scene.named(name)),
+        ]
+        told.append(client.column_lineage(f"dataset:file:{scene.named(name)}"))
+    told.append(client.graph(scene.node("sum"), 9))
+    for run in runs:
+        told.append(httpx.get(f"{client.url}/api/v1/runlineage/upstream", params={"runId": run}).json())
+    text = json.dumps(told, sort_keys=True).replace(scene.namespace, "NS")
+    for i, run in enumerate(runs):
+        text = text.replace(run, f"RUN{i}")
+    numbers: dict[str, str] = {}
+    text = re.sub(
+        r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+        lambda m: numbers.setdefault(m[0], f"UUID{len(numbers)}"),
+        text,
+    )
+    return re.sub(r'"updatedAt": "(?!2026-03-01)[^"]*"', '"updatedAt": "CLOCK"', text)
+
+
+@pytest.mark.parametrize("batches", [False, True])
+def test_interleaved_runs_give_the_same_answers_in_any_order(
+    client: Any, make_dataset: Any, scene: Any, batches: bool
+) -> None:
+    shuffle = random.Random(20260301)
+    answers = []
+    for attempt in range(14):
+        own = type(scene)(client)
+        # Ids sort alike in every attempt: they decide between events of one instant.
+        runs = [f"{i:08d}-{uuid4().hex[:4]}-4000-8000-{uuid4().hex[:12]}" for i in range(6)]
+        events = woven(own, make_dataset, runs)
+        if attempt:
+            shuffle.shuffle(events)
+        if batches and attempt:
+            cut = shuffle.randrange(1, len(events))
+            assert {
+                d.status for d in own.client.post_batch(events[:cut]) + own.client.post_batch(events[cut:])
+            } == {201}
+        else:
+            own.post(*events)
+        answers.append(woven_answers(own, runs))
+    assert [answer == answers[0] for answer in answers] == [True] * len(answers)
+    upstream = json.loads(answers[0])[-1]["runs"]
+    assert [run["run"]["id"] for run in upstream] == ["RUN5", "RUN3", "RUN2"]
 
 
 def test_runs_told_out_of_order_leave_the_newest_state_current(scene: Any, make_dataset: Any) -> None:

@@ -24,11 +24,17 @@ def datum(label: str, value: float, display: str | None = None) -> dict[str, Any
 
 
 CONTENTS: dict[str, tuple[str, dict[str, Any]]] = {
-    "bars": ("bars", {"title": "Most watched", "unit": "views", "items": [datum("a", 90), datum("b", 40), datum("c", 10)]}),
+    "bars": (
+        "bars",
+        {"title": "Most watched", "unit": "views", "items": [datum("a", 90), datum("b", 40), datum("c", 10)]},
+    ),
     "bars_long": ("bars", {"title": LONG[:80], "items": [datum(LONG, 10**9 + n) for n in range(8)]}),
     "bars_nothing": ("bars", {"items": [datum("a", 0), datum("b", 0)]}),
     "bars_negative": ("bars", {"items": [datum("a", -5), datum("b", 3)]}),
-    "line": ("line", {"title": "Views", "unit": "per day", "points": [datum(str(n), n * n) for n in range(6)]}),
+    "line": (
+        "line",
+        {"title": "Views", "unit": "per day", "points": [datum(str(n), n * n) for n in range(6)]},
+    ),
     "line_flat": ("line", {"points": [datum("a", 3), datum("b", 3)]}),
     "line_long": ("line", {"title": LONG[:80], "points": [datum(LONG, (n * 7919) % 101) for n in range(60)]}),
     "big_number": ("big_number", datum("views for one clip", 1054156)),
@@ -91,7 +97,9 @@ def test_text_stays_in_its_box(name: str) -> None:
 
 
 @pytest.mark.parametrize("box", [Box(60, 250, 850, 480), Box(60, 60, 300, 700), Box(116, 76, 1690, 390)])
-@pytest.mark.parametrize("name", ["bars_long", "line", "big_number_long", "kinetic_long", "quote_long", "closing_long"])
+@pytest.mark.parametrize(
+    "name", ["bars_long", "line", "big_number_long", "kinetic_long", "quote_long", "closing_long"]
+)
 def test_pictures_fit_boxes_of_any_shape(name: str, box: Box) -> None:
     picture = drawn(name, box=box, unit=1.0)
     margin = setting(box=box, unit=1.0).margin
@@ -111,7 +119,9 @@ def test_text_can_be_read_on_every_ground(palette: str) -> None:
 
 def test_longer_bars_mean_larger_values() -> None:
     """The filled part of each track is measured in pixels and compared with the values."""
-    content = Visual.model_validate({"kind": "bars", "data": {"items": [datum("a", 80), datum("b", 40), datum("c", 20)]}})
+    content = Visual.model_validate(
+        {"kind": "bars", "data": {"items": [datum("a", 80), datum("b", 40), datum("c", 20)]}}
+    )
     chart = gallery.picture(content.content, setting())
     pixels = np.array(chart.frame(FRAMES - 1))
     solid = pixels[..., 3] > 190
@@ -122,7 +132,9 @@ def test_longer_bars_mean_larger_values() -> None:
         assert any(abs(share - wanted) < 0.03 for share in shares), wanted
 
 
-@pytest.mark.parametrize("display", ["1,054,156", "1.1 million", "4.5%", "$3.20 per view", "about 12", "no figure"])
+@pytest.mark.parametrize(
+    "display", ["1,054,156", "1.1 million", "4.5%", "$3.20 per view", "about 12", "no figure"]
+)
 def test_a_count_ends_at_the_plans_own_words(display: str) -> None:
     assert figure(display).at(1.0) == display
 

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from include.video.visuals import typeset
 
 TEXTS = st.text(
-    st.sampled_from("abcdefgWMQ ,.!?0123456789日本語ハロウィンمرحباनमस्ते🎃👍é—'\"{}\\%"), min_size=1, max_size=120
+    st.sampled_from("abcdefgWMQ ,.!?0123456789日本語ハロウィンمرحباनमस्ते🎃👍é—'\"{}\\%"),
+    min_size=1,
+    max_size=120,
 ).filter(lambda text: bool(text.strip()))
 
 
@@ -24,7 +26,9 @@ def test_a_fitted_block_keeps_inside_its_box(text: str, width: int, height: int)
 
 
 def test_lines_are_about_equally_long() -> None:
-    block = typeset.fit("one two three four five six seven", "text", 420, 400, largest=60, smallest=20, most_lines=3)
+    block = typeset.fit(
+        "one two three four five six seven", "text", 420, 400, largest=60, smallest=20, most_lines=3
+    )
     assert len(block.lines) > 1
     assert min(block.widths) > 0.55 * max(block.widths)
 
