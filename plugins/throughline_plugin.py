@@ -3,7 +3,7 @@
 Every component of Airflow imports this file, so it registers and nothing else; only the API server asks for the app.
 """
 
-from typing import Any, ClassVar
+from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
@@ -13,7 +13,7 @@ class ThroughlinePlugin(AirflowPlugin):
 
     name = "throughline"
     # Addresses without a leading slash are below whatever path Airflow itself is served at.
-    external_views: ClassVar[list[dict[str, Any]]] = [
+    external_views: list[dict[str, Any]] = [  # noqa: RUF012 Airflow declares it so and reads it of an instance
         {
             "name": "Lineage",
             "href": "lineage/",
@@ -34,7 +34,7 @@ class ThroughlinePlugin(AirflowPlugin):
     ]
 
     @property
-    def fastapi_apps(self) -> list[dict[str, Any]]:
+    def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]  # read once, by the API server only
         """Build the panel when the API server asks for it: nobody else pays for FastAPI and the views."""
         from include.panel.app import create_app
 

@@ -27,7 +27,7 @@ document.addEventListener("DOMContentLoaded", () => {
 });
 
 // Airflow's frame may not move the page around it. A link to one of Airflow's own pages would open a second Airflow
-// inside the first; following it in the outer page is what a person expects.
+// inside the first; following it in the outer page is what a person expects. A PDF is not shown in such a frame at all.
 document.addEventListener("click", (event) => {
   const link = event.target instanceof Element ? event.target.closest("a[data-airflow]") : null;
   const plain = event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.altKey;
