@@ -5,6 +5,8 @@ export PYTHON
 BIN := .venv/bin
 ONLY ?= *
 
+# A real trends file where the optional test inputs lie beside the clone; otherwise the bundled sample.
+demo: export THROUGHLINE_TRENDS_FILE ?= $(abspath $(wildcard ../shared/data/youtube/2018-11-01_GB_videos.csv))
 demo: ready  ## one job through all three families on the real stack
 	$(BIN)/throughline demo
 

@@ -1,10 +1,7 @@
 """### One short video from what is trending
 
-* **trend_collection** reads trends (a file, the lake's gold table, or Hacker News) and scores them,
-* **trend_analysis** says what stands out,
-* **content_generation** writes a plan, speaks it, renders every scene on its own,
-* **composition** mixes voice and music, captions, and makes the MP4 and a thumbnail,
-* **review** waits for a person (*Required actions* in this UI) unless the form says `unattended`.
+Collects trends (a file, the lake's gold table, or Hacker News) and scores them; analyses what stands out; writes a plan,
+speaks it and renders every scene on its own; composes the MP4; waits for a review (*Required actions* in this UI).
 
 **Reads** `sources/trends` or `lake/gold/trends`. **Writes** everything below `media/`. Publishes nothing anywhere.
 
@@ -52,10 +49,8 @@ def video() -> None:
             task_id="write_script", stage=declared.WRITE_SCRIPT, returns="scenes", only_when_triggered=True
         )
         spoken = StageOperator(task_id="speak", stage=declared.SPEAK)
-        scenes = StageOperator.partial(task_id="render_scene", stage=declared.RENDER_SCENE).expand(
-            key=script.output
-        )
-        script >> spoken >> scenes
+        scenes = StageOperator.partial(task_id="render_scene", stage=declared.RENDER_SCENE)
+        script >> spoken >> scenes.expand(key=script.output)
 
     composed = StageOperator(task_id="composition", stage=declared.COMPOSITION)
     reviewed = ReviewOperator(task_id="review", material=declared.REVIEW_MATERIAL, stage=declared.REVIEW)

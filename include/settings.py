@@ -15,7 +15,9 @@ ROOT = Path(__file__).resolve().parents[1]
 class Settings(BaseSettings):
     """The deployment's settings; read once per process, on first use."""
 
-    model_config = SettingsConfigDict(env_prefix="THROUGHLINE_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="THROUGHLINE_", env_ignore_empty=True, frozen=True, extra="ignore"
+    )
 
     state_dir: Path = Field(
         default=ROOT / ".throughline", description="logs, artifacts, generated secrets; never in git"
