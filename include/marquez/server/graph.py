@@ -9,7 +9,7 @@ from uuid import UUID
 from include.marquez.server.answers import ApiError, coded, invalid, no_such_page, not_found
 from include.marquez.server.datasets import graph_datasets
 from include.marquez.server.identity import NodeId, dataset_id, job_id, node_readings
-from include.marquez.server.jobs import job_edges, job_head, jobs_by_id, runs_by_id
+from include.marquez.server.jobs import job_head, jobs_by_id, runs_by_id
 
 if TYPE_CHECKING:
     from include.marquez.server.database import Connection
@@ -38,7 +38,13 @@ async def lineage(connection: Connection, text: str, depth: int) -> Json:
         wanted.add(node)
     datasets = await graph_datasets(connection, list(wanted))
     runs = await runs_by_id(connection, [row["latest_run"] for row in rows if row["latest_run"]])
-    sides = await job_edges(connection, [row["id"] for row in rows])
+    sides: dict[tuple[UUID, bool], list[Json]] = defaultdict(list)
+    for edge in edges:
+        data = datasets.get(edge["dataset_id"])
+        if data:
+            sides[edge["job_id"], edge["is_input"]].append(data["id"])
+    for named in sides.values():
+        named.sort(key=lambda name: (name["namespace"], name["name"]))
     ids: dict[UUID, str] = {row["id"]: f"job:{row['namespace']}:{row['name']}" for row in rows}
     ids |= {key: f"dataset:{data['namespace']}:{data['name']}" for key, data in datasets.items()}
     into: dict[UUID, list[Json]] = defaultdict(list)
