@@ -10,11 +10,13 @@ import socket
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import asyncpg  # type: ignore[import-untyped]  # has no stubs
 import structlog
 import uvicorn
 
 from include.errors import ConfigurationError
 from include.marquez.server.app import BODY_LIMIT_BYTES, create_admin, create_app
+from include.marquez.server.database import open_pool
 from include.settings import settings
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ def serve(
     Raises
     ------
     ConfigurationError
-        A bind to more than this machine without a token, or a port that is taken.
+        A bind to more than this machine without a token, a port that is taken, a database that cannot be opened.
     """
     if not token and not _is_loopback(host):
         raise ConfigurationError(
@@ -88,6 +90,12 @@ class _Server(uvicorn.Server):
 async def _serve(
     host: str, port: int, admin_port: int, dsn: str, token: str | None, body_limit_bytes: int
 ) -> None:
+    try:
+        await (await open_pool(dsn, size=1)).close()
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+        raise ConfigurationError(
+            f"the lineage database cannot be opened ({type(error).__name__}: {error}); see THROUGHLINE_LINEAGE_DSN"
+        ) from error
     api = create_app(dsn, token=token, body_limit_bytes=body_limit_bytes)
     servers = []
     sockets = []

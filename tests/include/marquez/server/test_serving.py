@@ -86,6 +86,12 @@ def test_a_taken_port_is_named(lineage_server: Any) -> None:
         serve("127.0.0.1", port, 0, lineage_server.dsn)
 
 
+def test_a_database_that_cannot_be_opened_is_named_without_its_password() -> None:
+    with pytest.raises(ConfigurationError, match="THROUGHLINE_LINEAGE_DSN") as refusal:
+        serve("127.0.0.1", 0, 0, "postgresql://nobody:hushhush@127.0.0.1:1/none")
+    assert "hushhush" not in str(refusal.value)
+
+
 def test_it_ends_within_five_seconds_with_clients_connected_and_starts_on_its_own_database(
     lineage_server: Any,
 ) -> None:
