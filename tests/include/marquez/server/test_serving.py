@@ -33,6 +33,7 @@ def test_the_admin_port_tells_health_name_and_metrics(lineage_server: Any) -> No
     health = httpx.get(f"{lineage_server.admin_url}/healthcheck")
     assert health.status_code == 200
     assert health.json()["postgresql"]["healthy"] is True
+    assert httpx.get(f"{lineage_server.url}/api/v1/namespaces").status_code == 200
     assert 'lineage_requests_total{status="' in httpx.get(f"{lineage_server.admin_url}/metrics").text
     assert (
         httpx.get(f"{lineage_server.url}/api/v1/namespaces")
