@@ -106,7 +106,7 @@ def _make(
     partition: str,
     source: Input,
     make: Callable[[Hop, Path, Path], Promotion],
-    **parameters: str,
+    **parameters: Any,
 ) -> dict[str, Any]:
     """Run one hop and publish what came of it; `parameters` decide the bytes beside input and code."""
     layer = str(work.options["layer"])

@@ -62,7 +62,7 @@ PARTS = (
         "api-server",
         ("airflow", "api-server"),
         2,
-        ("deployment", "airflow", "lineage", "ledger"),
+        ("deployment", "airflow", "lineage", "ledger", "panel"),
         "Airflow's API and UI",
     ),
     Part(
@@ -139,6 +139,7 @@ def variables(stack: Stack, secrets: Secrets) -> dict[str, dict[str, str]]:
         lineage["MARQUEZ_ADMIN_URL"] = stack.lineage_admin_url
     writer = dsn("throughline_writer", secrets.postgres_writer, "throughline")
     relay = dsn("throughline_relay", secrets.postgres_relay, "throughline")
+    reader = dsn("throughline_reader", secrets.postgres_reader, "throughline")
     return {
         "deployment": {"THROUGHLINE_ROOT": root, "THROUGHLINE_STATE_DIR": state, "PYTHONPATH": root},
         "airflow": {
@@ -159,6 +160,7 @@ def variables(stack: Stack, secrets: Secrets) -> dict[str, dict[str, str]]:
         },
         "lineage": lineage,
         "ledger": {"THROUGHLINE_LEDGER_DSN": writer, "THROUGHLINE_RELAY_DSN": relay},
+        "panel": {"THROUGHLINE_LEDGER_READER_DSN": reader},
         "ledger-owner": {
             "THROUGHLINE_LEDGER_ADMIN_DSN": dsn("throughline_owner", secrets.postgres_owner, "throughline")
         },
