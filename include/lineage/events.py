@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
-from include.lineage.facets import JOB_FACET
+from include.lineage.facets import JOB_FACET, TERMINAL
 from include.lineage.naming import derived_job_id, is_rehearsal
 
 if TYPE_CHECKING:
@@ -33,6 +33,12 @@ RETURNING seq
 """
 
 
+STARTED = """
+SELECT body -> 'inputs', body -> 'outputs' FROM event
+WHERE run_id = %(run_id)s AND event_type = 'START' ORDER BY seq DESC LIMIT 1
+"""
+
+
 def event_id(event: dict[str, Any]) -> UUID:
     """Return the identity of an event: the same run, type, time and job are the same event."""
     job = event["job"]
@@ -40,6 +46,20 @@ def event_id(event: dict[str, Any]) -> UUID:
         EVENT_NAMESPACE,
         f"{event['run']['runId']}/{event.get('eventType')}/{event['eventTime']}/{job['namespace']}/{job['name']}",
     )
+
+
+def _with_datasets(connection: psycopg.Connection[Any], event: dict[str, Any]) -> dict[str, Any]:
+    """Return an end that names no dataset with those of its START.
+
+    When a task's process dies, Airflow's scheduler reports the end and knows no dataset; a lineage server would
+    drop the job's edges for it.
+    """
+    if event.get("eventType") not in TERMINAL or event.get("inputs") or event.get("outputs"):
+        return event
+    row = connection.execute(STARTED, {"run_id": event["run"]["runId"]}).fetchone()
+    if row is None:
+        return event
+    return {**event, "inputs": row[0] or [], "outputs": row[1] or []}
 
 
 def belongs(event: dict[str, Any]) -> bool:
@@ -56,6 +76,7 @@ def store_event(connection: psycopg.Connection[Any], event: dict[str, Any]) -> b
     """
     if not belongs(event):
         return False
+    event = _with_datasets(connection, event)
     facet = event["run"]["facets"][JOB_FACET]
     row = connection.execute(
         INSERT,

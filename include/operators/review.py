@@ -63,6 +63,7 @@ class ReviewOperator(StageOperator, ApprovalOperator):
     template_fields: tuple[str, ...] = (*StageOperator.template_fields, "subject", "body")
 
     def __init__(self, *, material: Stage, stage: Stage, **kwargs: Any) -> None:
+        kwargs["execution_timeout"] = None  # it would bound the wait for a person, too
         super().__init__(stage=stage, subject=SUBJECT, body=BODY, **kwargs)
         self.material = material
 

@@ -118,10 +118,13 @@ class Api:
         return found
 
     def open_reviews(self) -> list[dict[str, Any]]:
-        """Return the reviews that wait for a person, newest last."""
+        """Return the reviews that wait for a person, newest last.
+
+        Only of tasks that are parked: one that is answered while its process still runs is failed by Airflow.
+        """
         path = "/api/v2/dags/~/dagRuns/~/hitlDetails?response_received=false&limit=100"
         found: list[dict[str, Any]] = self._ask("GET", path)["hitl_details"]
-        return found
+        return [review for review in found if review["task_instance"]["state"] == "awaiting_input"]
 
     def answer_review(self, review: dict[str, Any], option: str, reason: str) -> None:
         """Answer one review as this user."""

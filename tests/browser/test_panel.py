@@ -43,7 +43,12 @@ def page(browser: Any, stack: Any, request: pytest.FixtureRequest) -> Iterator[A
     page = context.new_page()
     page.set_default_timeout(WAIT_MS)
     wrong: list[str] = []
-    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    page.on(
+        "console",
+        lambda message: (
+            wrong.append(f"{message.text} {message.location['url']}") if message.type == "error" else None
+        ),
+    )
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("dialog", lambda dialog: (wrong.append(f"dialog: {dialog.message}"), dialog.dismiss()))
     page.goto("/lineage/")  # anonymous: leads to the login and back
@@ -81,7 +86,7 @@ def test_the_job_opens_inside_airflow(page: Any, campaign: Any, tmp_path: Path) 
     frame.locator(f'a[title="{campaign.job_id}"]').click()
     frame.locator("#graph").wait_for()
     assert "completed" in frame.locator("h1").inner_text()
-    assert page.url.endswith(f"/plugin/lineage/lineage/jobs/{campaign.job_id}")
+    page.wait_for_url(f"**/plugin/lineage/lineage/jobs/{campaign.job_id}")
     drawn = frame.locator("svg.lineage a[data-node]")
     rows = frame.locator("tr[data-row]")
     assert drawn.count() == rows.count() > 10

@@ -49,7 +49,8 @@ def test_every_task_can_be_rehearsed_and_leaves_other_work_alone(stack: Any, cam
                 broken.append(f"{dag_id} {task_id}: does not say that it is mapped: {output[-500:]}")
             continue
         failed = stack.query(
-            "SELECT stage, error FROM stage_run JOIN job USING (job_id) WHERE rehearsal AND stage_run.status = 'failed'"
+            "SELECT r.stage, r.error FROM stage_run r JOIN job USING (job_id)"
+            " WHERE rehearsal AND r.status = 'failed'"
         )
         if done.returncode != 0 or failed or "Task failed" in output:
             broken.append(f"{dag_id} {task_id}: {failed or output[-1500:]}")

@@ -82,6 +82,20 @@ def test_an_event_of_an_unknown_job_stays_with_its_own_run(ledger: str, job: UUI
     assert [status for _, status in rows] == ["announced"]
 
 
+def test_an_end_that_names_no_dataset_has_those_of_its_start(ledger: str, job: UUID) -> None:
+    run = uuid4()
+    start = make_event(job, "video.composition", "START", 0, run)
+    start["inputs"] = [{"namespace": "throughline", "name": "media/scripts"}]
+    start["outputs"] = [{"namespace": "throughline", "name": "media/videos"}]
+    with psycopg.connect(ledger, autocommit=True) as connection:
+        store_event(connection, start)
+        store_event(connection, make_event(job, "video.composition", "FAIL", 1, run))
+        rows = connection.execute(
+            "SELECT body -> 'inputs', body -> 'outputs' FROM event ORDER BY seq"
+        ).fetchall()
+    assert rows[0] == rows[1] == (start["inputs"], start["outputs"])
+
+
 def test_a_rehearsal_stays_local(ledger: str, job: UUID) -> None:
     event = make_event(job, "video.review", "START", 0, uuid4())
     event["run"]["facets"]["throughline_job"]["run_id"] = "__airflow_temporary_run_2026__"
