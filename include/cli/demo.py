@@ -24,7 +24,7 @@ DAG = "campaign"
 POLL_S = 1.0
 ENDED = {"success", "failed"}
 
-console = Console(highlight=False)
+console = Console(highlight=False, soft_wrap=True)
 
 
 def demo(
@@ -41,9 +41,7 @@ def demo(
 
     begun = time.monotonic()
     state_dir = settings().state_dir
-    started = lifecycle.up(
-        state_dir, os.environ, lambda line: console.print(f"  [dim]{line}[/dim]", soft_wrap=True)
-    )
+    started = lifecycle.up(state_dir, os.environ, lambda line: console.print(f"  [dim]{line}[/dim]"))
     for name, reason in started.broken:
         console.print(f"[red]{name}: {reason}[/red]")
     ready = time.monotonic()
@@ -161,6 +159,8 @@ def _show(job_id: UUID) -> bool:
         artifacts = artifacts_of(session, job_id)
         found = traced(session, job_id=job_id)
     table = Table("kind", "file", "sha256", "made by", "run", box=None, pad_edge=False)
+    for column in table.columns:
+        column.no_wrap = True
     for artifact in artifacts:
         made = artifact["stage"].rpartition("content_generation.")[2]
         table.add_row(
@@ -168,12 +168,12 @@ def _show(job_id: UUID) -> bool:
             artifact["name"],
             artifact["sha256"][:12],
             f"{made} [cyan](reused)[/cyan]" if artifact["reused_from"] else made,
-            (artifact["ol_run_id"] or "")[:18],
+            artifact["ol_run_id"] or "",
         )
     reused = sum(artifact["reused_from"] is not None for artifact in artifacts)
     console.print(f"\n[bold]{len(artifacts)} artifacts[/bold], {reused} of them reused from earlier jobs")
     console.print(table)
-    console.print(f"files below {settings().store}/out/{job_id}/", soft_wrap=True)
+    console.print(f"files below {settings().store}/out/{job_id}/")
     console.print(f"{found.traced} of {found.files} traced")
     for path in found.untraced:
         console.print(f"[red]not traced: {path}[/red]")
@@ -191,7 +191,7 @@ def _show(job_id: UUID) -> bool:
 def _addresses(stack: Stack, password: str, job_id: UUID) -> None:
     from include.cli.stack import tunnel
 
-    graph = f"{stack.airflow_url}/lineage/graph?node=dataset:throughline:reports/dossier"
+    graph = f"{stack.airflow_url}/lineage/graph?node=dataset:throughline:media/videos"
     for name, address in (
         ("Airflow", f"{stack.airflow_url}    login: admin / {password}"),
         ("this job", f"{stack.airflow_url}/lineage/jobs/{job_id}"),
@@ -200,7 +200,7 @@ def _addresses(stack: Stack, password: str, job_id: UUID) -> None:
         ("remote", tunnel(stack)),
         ("stop", "make down"),
     ):
-        console.print(f"  {name:9} {address}", soft_wrap=True)
+        console.print(f"  {name:9} {address}")
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import urllib.request
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from include.stack.state import Stack
 
 UNREACHABLE = "unreachable"
+PARKED = timedelta(seconds=5)
 COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 
 
@@ -120,11 +122,18 @@ class Api:
     def open_reviews(self) -> list[dict[str, Any]]:
         """Return the reviews that wait for a person, newest last.
 
-        Only of tasks that are parked: one that is answered while its process still runs is failed by Airflow.
+        Only of tasks that have been parked for a while: Airflow's scheduler fails a task that is answered before it
+        has heard that the task's process ended, which takes it a loop or two. No person is that quick.
         """
         path = "/api/v2/dags/~/dagRuns/~/hitlDetails?response_received=false&limit=100"
         found: list[dict[str, Any]] = self._ask("GET", path)["hitl_details"]
-        return [review for review in found if review["task_instance"]["state"] == "awaiting_input"]
+        settled = datetime.now(UTC) - PARKED
+        return [
+            review
+            for review in found
+            if review["task_instance"]["state"] == "awaiting_input"
+            and datetime.fromisoformat(review["created_at"]) < settled
+        ]
 
     def answer_review(self, review: dict[str, Any], option: str, reason: str) -> None:
         """Answer one review as this user."""
