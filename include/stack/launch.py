@@ -74,7 +74,7 @@ def end_last_attempt(stack: state.Stack, part: parts.Part) -> None:
     group = int(record.read_text()) if record.exists() else None
     count = processes.end(processes.of_part(stack.stack_id, part.name, group))
     if count:
-        print(f"ended {count} processes of the last {part.name}", flush=True)  # the part's log
+        print(f"ended {count} processes of the last {part.name}", flush=True)  # noqa: T201 - the part's log
     record.write_text(str(os.getpid()))
 
 

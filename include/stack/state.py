@@ -118,7 +118,7 @@ def prepare(state_dir: Path, environment: Mapping[str, str]) -> Stack:
         marquez_admin_url=environment.get("MARQUEZ_ADMIN_URL") if given else None,
         seen_dags=before.seen_dags if before else (),
     )
-    stack.socket  # refuses a path that is too long, before anything is made
+    stack.socket  # noqa: B018 - refuses a path that is too long, before anything is made
     save(stack)
     return stack
 

@@ -72,7 +72,11 @@ def measure(environment: dict[str, str]) -> list[tuple[float, float]]:
 
 
 def main() -> int:
-    with tempfile.TemporaryDirectory() as name, temporary_cluster(Path(name) / "pg") as dsn:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        tempfile.TemporaryDirectory() as cluster,
+        temporary_cluster(Path(cluster)) as dsn,
+    ):
         folder = Path(name)
         (folder / "dags").mkdir()
         (folder / "lineage").mkdir()
