@@ -47,8 +47,14 @@ class Journal:
 
 def choose_leads(work: Work) -> dict[str, Any]:
     """Return the ids of the leads to report on, in order, and what the batch will take."""
-    leads, assessments = _gold(work)
     named = list(dict.fromkeys(work.params.get("leads") or []))
+    try:
+        leads, assessments = _gold(work)
+    except NotReady as missing:
+        if named:
+            raise
+        # a schedule runs on days that have no leads, and a new deployment has none at all: nothing to report is no failure
+        raise SkipStage(f"nothing to report on: {missing}") from missing
     if named:
         chosen = named
     else:
@@ -144,7 +150,7 @@ def dossier_gather(work: Work) -> dict[str, Any]:
     kinds = sorted({item["kind"] for item in history["artifacts"]} - dossier.OWN_KINDS)
     read = {kind: work.inputs(kind) for kind in kinds}
     if not any(items for kind, items in read.items() if kind != "source"):
-        raise NotReady(f"job {work.job_id} has made nothing yet: a dossier tells what a job made")
+        raise SkipStage(f"job {work.job_id} has made nothing: a dossier tells what a job made")
     document = dossier.captured(
         history,
         run=_run(work),

@@ -324,8 +324,23 @@ def test_a_dossier_nobody_asked_for_is_skipped(filmed: UUID) -> None:
         run(declared.DOSSIER_GATHER, filmed, dossier=False)
 
 
-def test_a_job_that_made_nothing_has_no_dossier(ledger: str) -> None:
+@pytest.fixture
+def empty(ledger: str) -> UUID:
+    """A job in a deployment whose lake holds nothing yet."""
     with transaction() as session:
-        empty = open_job(session, derived=uuid4(), given=None, dag_id="reports", run_id="r", params={})
-    with pytest.raises(NotReady, match="has made nothing yet"):
+        return open_job(session, derived=uuid4(), given=None, dag_id="reports", run_id="r", params={})
+
+
+def test_a_job_that_made_nothing_has_no_dossier(empty: UUID) -> None:
+    with pytest.raises(SkipStage, match="has made nothing"):
         run(declared.DOSSIER_GATHER, empty)
+
+
+def test_a_day_without_leads_is_an_explicit_skip(empty: UUID) -> None:
+    with pytest.raises(SkipStage, match="nothing to report on: lake table gold/leads partition 2026-11-01"):
+        run(declared.CHOOSE_LEADS, empty, partition="2026-11-01")
+
+
+def test_named_leads_without_their_tables_are_a_failure(empty: UUID) -> None:
+    with pytest.raises(NotReady, match="run the medallion DAG first"):
+        run(declared.CHOOSE_LEADS, empty, leads=["L0001"])
