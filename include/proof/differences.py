@@ -94,15 +94,15 @@ def compare(session: Session, client: MarquezClient, job_id: UUID | None = None)
         job = (body["job"]["namespace"], body["job"]["name"])
         runs.setdefault(run_id, _Run(run_id, job)).events.append(body)
     newest = _newest_by_job(session, {run.job for run in runs.values()})
-    outputs = _newest_outputs(runs)
     datasets = {
         place for run in runs.values() for side in ("inputs", "outputs") for place in run.datasets(side)
     }
+    outputs = {place: _newest_output(session, place) for place in datasets}
     found = [difference for run in runs.values() for difference in _compare_run(client, run)]
     for run in newest.values():
         found += _compare_edges(client, run)
     for place in sorted(datasets):
-        found += _compare_dataset(client, place, outputs.get(place))
+        found += _compare_dataset(client, place, outputs[place])
     return Comparison(len(newest), len(datasets), len(runs), tuple(found))
 
 
@@ -138,20 +138,22 @@ def _newest_by_job(session: Session, jobs: set[Place]) -> dict[Place, _Run]:
     return newest
 
 
-def _newest_outputs(runs: dict[UUID, _Run]) -> dict[Place, dict[str, Any]]:
-    """Return for each dataset the output entry of the newest COMPLETE that gives its column lineage."""
-    found: dict[Place, tuple[datetime, dict[str, Any]]] = {}
-    for run in runs.values():
-        for event in run.events:
-            if event["eventType"] != "COMPLETE":
-                continue
-            for item in event.get("outputs") or []:
-                place = (item["namespace"], item["name"])
-                if "columnLineage" not in (item.get("facets") or {}):
-                    continue
-                if place not in found or found[place][0] <= _time(event):
-                    found[place] = (_time(event), item)
-    return {place: item for place, (_, item) in found.items()}
+def _newest_output(session: Session, place: Place) -> dict[str, Any] | None:
+    """Return what the newest delivered COMPLETE of all runs says of a dataset it made; its column edges are current."""
+    named = [{"namespace": place[0], "name": place[1]}]
+    body = session.execute(
+        select(Event.body)
+        .where(
+            Event.event_type == "COMPLETE",
+            Event.delivered_at.is_not(None),
+            Event.body["outputs"].contains(named),
+        )
+        .order_by(Event.event_time.desc(), Event.seq.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+    if body is None:
+        return None
+    return next(item for item in body["outputs"] if (item["namespace"], item["name"]) == place)
 
 
 def _compare_run(client: MarquezClient, run: _Run) -> Iterator[Difference]:
@@ -197,7 +199,7 @@ def _compare_dataset(
     if shown is None:
         yield Difference("dataset", place[1], "a dataset", "no such dataset")
         return
-    if output is None:
+    if output is None or "columnLineage" not in (output.get("facets") or {}):
         return
     expected = {
         (column, entry["namespace"], entry["name"], entry["field"])

@@ -26,10 +26,10 @@ from include.stage import Coordinates, Stage, run_stage
 sys.path.insert(0, str(Path(__file__).parents[1] / "stage"))
 
 ADMIT = Stage(
-    "admit", "test", "bodies:admit", ("sources/words",), ("media/trends",), code=("include/errors.py",)
+    "admit", "test", "toy_stages:admit", ("sources/words",), ("media/trends",), code=("include/errors.py",)
 )
 SHOUT = Stage(
-    "shout", "test", "bodies:shout", ("media/trends",), ("media/scripts",), code=("include/errors.py",)
+    "shout", "test", "toy_stages:shout", ("media/trends",), ("media/scripts",), code=("include/errors.py",)
 )
 AN_HOUR_AGO = "UPDATE stage_run SET finished_at = now() - interval '1 hour'"
 

@@ -22,25 +22,25 @@ from include.settings import settings
 from include.stage import SkipStage, Stage, run_stage
 
 sys.path.insert(0, str(Path(__file__).parent))
-import bodies
+import toy_stages
 
 ADMIT = Stage(
-    "admit", "test", "bodies:admit", ("sources/words",), ("media/trends",), code=("include/errors.py",)
+    "admit", "test", "toy_stages:admit", ("sources/words",), ("media/trends",), code=("include/errors.py",)
 )
 SHOUT = Stage(
-    "shout", "test", "bodies:shout", ("media/trends",), ("media/scripts",), code=("include/errors.py",)
+    "shout", "test", "toy_stages:shout", ("media/trends",), ("media/scripts",), code=("include/errors.py",)
 )
 FAIL = Stage(
-    "fail", "test", "bodies:fail", ("media/trends",), ("media/scripts",), code=("include/errors.py",)
+    "fail", "test", "toy_stages:fail", ("media/trends",), ("media/scripts",), code=("include/errors.py",)
 )
-SKIP = Stage("skip", "test", "bodies:skip", code=("include/errors.py",))
+SKIP = Stage("skip", "test", "toy_stages:skip", code=("include/errors.py",))
 
 
 @pytest.fixture
 def words(tmp_path: Path) -> Path:
     file = tmp_path / "words.txt"
     file.write_text("true line")
-    bodies.CALLS.clear()
+    toy_stages.CALLS.clear()
     return file
 
 
@@ -86,7 +86,7 @@ def test_the_same_recipe_is_reused_with_its_rows(ledger: str, words: Path) -> No
         outcome = run_stage(SHOUT, job_id=job)
     assert outcome.status == "reused"
     assert outcome.result == {"text": "TRUE LINE"}
-    assert bodies.CALLS == ["admit", "shout"]
+    assert toy_stages.CALLS == ["admit", "shout"]
     made = {a.kind: a for a in current(first)}
     again = {a.kind: a for a in current(second)}
     assert again["script"].sha256 == made["script"].sha256
@@ -116,7 +116,7 @@ def test_fresh_makes_anew(ledger: str, words: Path) -> None:
     run_stage(ADMIT, job_id=job, params={"file": str(words)})
     run_stage(SHOUT, job_id=job)
     assert run_stage(SHOUT, job_id=job, params={"fresh": True}).status == "succeeded"
-    assert bodies.CALLS.count("shout") == 2
+    assert toy_stages.CALLS.count("shout") == 2
 
 
 def test_a_changed_decision_is_another_recipe(ledger: str, words: Path) -> None:
@@ -127,14 +127,14 @@ def test_a_changed_decision_is_another_recipe(ledger: str, words: Path) -> None:
 
 
 def test_an_input_that_does_not_decide_lets_the_output_be_reused(ledger: str, words: Path) -> None:
-    stage = Stage("letter", "test", "bodies:first_letter", code=("include/errors.py",))
+    stage = Stage("letter", "test", "toy_stages:first_letter", code=("include/errors.py",))
     jobs = [new_job(), new_job()]
     for job, line in zip(jobs, ("true line", "true story"), strict=True):
         words.write_text(line)
         run_stage(ADMIT, job_id=job, params={"file": str(words)})
         outcome = run_stage(stage, job_id=job)
     assert outcome.status == "reused"
-    assert bodies.CALLS.count("first_letter") == 1
+    assert toy_stages.CALLS.count("first_letter") == 1
     mine = {artifact.kind: artifact for artifact in current(jobs[1])}
     with transaction() as session:
         edges = session.scalars(
@@ -188,15 +188,15 @@ def test_an_altered_input_is_refused(ledger: str, words: Path) -> None:
 def test_a_late_twin_leaves_no_trace(ledger: str, words: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = new_job()
     run_stage(ADMIT, job_id=job, params={"file": str(words)})
-    plain = bodies.shout
+    plain = toy_stages.shout
 
     def overtaken(work: object) -> dict[str, object]:
-        monkeypatch.setattr(bodies, "shout", plain)
+        monkeypatch.setattr(toy_stages, "shout", plain)
         run_stage(SHOUT, job_id=job)  # a newer attempt claims and commits while this one still works
-        monkeypatch.setattr(bodies, "shout", overtaken)
+        monkeypatch.setattr(toy_stages, "shout", overtaken)
         return plain(work)
 
-    monkeypatch.setattr(bodies, "shout", overtaken)
+    monkeypatch.setattr(toy_stages, "shout", overtaken)
     with pytest.raises(StaleClaim):
         run_stage(SHOUT, job_id=job, params={"fresh": True})
     with transaction() as session:
@@ -240,7 +240,7 @@ def test_a_kill_at_every_point_is_survived(ledger: str, words: Path, tmp_path: P
     marker = tmp_path / "fired"
     program = (
         "import sys; sys.path.insert(0, sys.argv[1]); from uuid import UUID; from include.stage import Stage, run_stage;"
-        "run_stage(Stage('shout', 'test', 'bodies:shout', ('media/trends',), ('media/scripts',),"
+        "run_stage(Stage('shout', 'test', 'toy_stages:shout', ('media/trends',), ('media/scripts',),"
         " code=('include/errors.py',)), job_id=UUID(sys.argv[2]))"
     )
     env = os.environ | {
