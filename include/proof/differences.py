@@ -153,7 +153,10 @@ def _newest_output(session: Session, place: Place) -> dict[str, Any] | None:
     ).scalar_one_or_none()
     if body is None:
         return None
-    return next(item for item in body["outputs"] if (item["namespace"], item["name"]) == place)
+    found: dict[str, Any] = next(
+        item for item in body["outputs"] if (item["namespace"], item["name"]) == place
+    )
+    return found
 
 
 def _compare_run(client: MarquezClient, run: _Run) -> Iterator[Difference]:
