@@ -135,10 +135,12 @@ def outputs(
     if as_json:
         typer.echo(json.dumps(history))
         return
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     job = history["job"]
     console.print(f"job {job['job_id']}  {job['status']}  {job['theme'] or ''}")
     table = Table("kind", "key", "file", "sha256", "made by", box=None, pad_edge=False)
+    for column in table.columns:
+        column.no_wrap = True
     for item in history["artifacts"]:
         made = f"{item['stage']}{' (reused)' if item['reused_from'] else ''}"
         table.add_row(item["kind"], item["key"], f"out/{job_id}/{item['name']}", item["sha256"][:12], made)
@@ -168,6 +170,8 @@ def jobs(
         typer.echo(json.dumps(rows, default=str))
         return
     table = Table("job", "family", "status", "theme", "opened", box=None, pad_edge=False)
+    for column in table.columns:
+        column.no_wrap = True
     for row in rows:
         table.add_row(
             str(row["job_id"]),
@@ -176,4 +180,4 @@ def jobs(
             row["theme"] or "",
             f"{row['created_at']:%F %T}Z",
         )
-    Console(highlight=False).print(table)
+    Console(highlight=False, soft_wrap=True).print(table)
