@@ -248,7 +248,7 @@ def _commit_reuse(work: Work, claim: Claim, stage_run_id: UUID) -> Outcome:
             item["reused_from"] = str(old.stage_run_id)
         _finish(session, work, "reused", document)
         for pending in [*sources, *fresh]:
-            _insert_artifact(session, work, pending, reused=pending in fresh)
+            _insert_artifact(session, work, pending)
         by_digest = {item.sha256: item.artifact_id for item in work.read.values()}
         by_digest |= {pending.blob.sha256: pending.artifact_id for pending in fresh}
         for pending in fresh:
@@ -268,9 +268,10 @@ def _making_of(artifact: Artifact, blob: Blob, artifact_id: UUID | None = None) 
         artifact.namespace,
         artifact.dataset,
         artifact.name,
-        {**artifact.facts, "reused_artifact": str(artifact.artifact_id)},
+        dict(artifact.facts),
         (),
         (),
+        reused_from=None if artifact_id else artifact.artifact_id,
     )
     if artifact.kind == "table":
         layer, table, partition = artifact.key.split("/", 2)
@@ -289,7 +290,7 @@ def _finish(session: Session, work: Work, status: str, document: dict[str, Any])
     )
 
 
-def _insert_artifact(session: Session, work: Work, pending: Pending, reused: bool = False) -> None:
+def _insert_artifact(session: Session, work: Work, pending: Pending) -> None:
     session.execute(insert_blob(pending.blob))
     session.execute(
         update(Artifact)
@@ -301,7 +302,6 @@ def _insert_artifact(session: Session, work: Work, pending: Pending, reused: boo
         )
         .values(superseded_at=func.now())
     )
-    origin = pending.facts.pop("reused_artifact", None)
     if pending.transition_id is not None:
         pending.facts["transition_id"] = str(pending.transition_id)
     session.add(
@@ -316,7 +316,7 @@ def _insert_artifact(session: Session, work: Work, pending: Pending, reused: boo
             dataset=pending.dataset,
             name=pending.name,
             facts=pending.facts,
-            reused_from=UUID(origin) if origin and reused else None,
+            reused_from=pending.reused_from,
         )
     )
     session.flush()
@@ -330,13 +330,10 @@ def _insert_edges(session: Session, work: Work, pending: Pending) -> None:
 
 def _copy_edges(session: Session, work: Work, pending: Pending, by_digest: Mapping[str, UUID]) -> None:
     """Point the new making at this job's own inputs; with the digests of the old making's, or all it read."""
-    origin = session.execute(
-        select(Artifact.reused_from).where(Artifact.artifact_id == pending.artifact_id)
-    ).scalar_one()
     edges = session.execute(
         select(Artifact.artifact_id, Artifact.sha256)
         .join(ArtifactInput, ArtifactInput.input_id == Artifact.artifact_id)
-        .where(ArtifactInput.artifact_id == origin)
+        .where(ArtifactInput.artifact_id == pending.reused_from)
     ).all()
     known = [by_digest[sha256] for _, sha256 in edges if sha256 in by_digest]
     if len(known) < len(edges):  # an input that did not decide the bytes has others in this job
@@ -366,15 +363,14 @@ def _insert_rows(session: Session, work: Work, pending: Pending) -> None:
 
 def _copy_rows(session: Session, work: Work, pending: Pending) -> None:
     """Give the new making the family rows of the old one."""
-    origin = session.execute(
-        select(Artifact.reused_from).where(Artifact.artifact_id == pending.artifact_id)
-    ).scalar_one()
     for mapper in Base.registry.mappers:
         if not issubclass(mapper.class_, Made):
             continue
         table = cast("Table", mapper.local_table)
         key = {column.key for column in table.primary_key}
-        for old in session.execute(select(table).where(table.c.artifact_id == origin)).mappings():
+        for old in session.execute(
+            select(table).where(table.c.artifact_id == pending.reused_from)
+        ).mappings():
             kept = {name: value for name, value in old.items() if name not in key}
             kept |= {
                 "job_id": work.job_id,

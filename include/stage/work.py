@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 import structlog
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from include.artifacts import faults
@@ -89,6 +89,7 @@ class Pending:
     rows: tuple[Base, ...]
     table: tuple[str, str, str] | None = None
     transition_id: UUID | None = None
+    reused_from: UUID | None = None
 
 
 class Work:
@@ -155,7 +156,7 @@ class Work:
         suffix = path.suffix.lower() if path.suffix else ".bin"
         blob = self.store.admit(path, suffix=suffix, media_type=media_type, stage=self.stage)
         with transaction() as session:  # bytes belong to no job: what was seen stays known if the stage fails
-            session.execute(_blob_insert(blob))
+            session.execute(insert_blob(blob))
             first = session.execute(select(Blob.first_seen_at).where(Blob.sha256 == blob.sha256)).scalar_one()
         namespace, name = dataset or (settings().namespace, check_name(f"sources/{source}"))
         found = {"uri": uri, "first_seen_at": first.isoformat(), **(facts or {})}
@@ -397,7 +398,8 @@ class Work:
         return bool(rows)
 
 
-def _blob_insert(blob: StoredBlob) -> Any:
+def insert_blob(blob: StoredBlob) -> Any:
+    """Return the statement that names bytes, unless they are named already."""
     return (
         upsert(Blob)
         .values(sha256=blob.sha256, size_bytes=blob.size_bytes, media_type=blob.media_type, path=blob.path)
@@ -440,7 +442,3 @@ def _newest_job_with(session: Session, kind: str) -> UUID | None:
         .order_by(Artifact.created_at.desc())
         .limit(1)
     ).scalar_one_or_none()
-
-
-insert_blob = _blob_insert
-__all__ = ["Coordinates", "Input", "Pending", "Reused", "SkipStage", "Work", "insert", "insert_blob"]
