@@ -38,6 +38,14 @@ SELECT body -> 'inputs', body -> 'outputs' FROM event
 WHERE run_id = %(run_id)s AND event_type = 'START' ORDER BY seq DESC LIMIT 1
 """
 
+# The newest end of the same job: what it carries is what this job's outputs look like.
+LAST_SHAPE = """
+SELECT body -> 'outputs' FROM event
+WHERE job_namespace = %(job_namespace)s AND job_name = %(job_name)s AND event_type = 'COMPLETE'
+ORDER BY seq DESC LIMIT 1
+"""
+SHAPE = ("schema", "columnLineage")
+
 
 def event_id(event: dict[str, Any]) -> UUID:
     """Return the identity of an event: the same run, type, time and job are the same event."""
@@ -62,6 +70,34 @@ def _with_datasets(connection: psycopg.Connection[Any], event: dict[str, Any]) -
     return {**event, "inputs": row[0] or [], "outputs": row[1] or []}
 
 
+def _with_shapes(connection: psycopg.Connection[Any], event: dict[str, Any]) -> dict[str, Any]:
+    """Return the event with the columns last seen on outputs that say nothing of theirs.
+
+    A START, a skipped and a failed run declare outputs that they did not write; a lineage server would take each for
+    a new version without columns, and the table's column lineage would be gone until the next full run.
+    """
+    outputs = event.get("outputs") or []
+    if all("schema" in (item.get("facets") or {}) for item in outputs):
+        return event
+    job = event["job"]
+    row = connection.execute(
+        LAST_SHAPE, {"job_namespace": job["namespace"], "job_name": job["name"]}
+    ).fetchone()
+    known = {
+        (item["namespace"], item["name"]): {
+            name: facet for name, facet in item.get("facets", {}).items() if name in SHAPE
+        }
+        for item in (row[0] if row else None) or []
+    }
+
+    def shaped(item: dict[str, Any]) -> dict[str, Any]:
+        facets = item.get("facets") or {}
+        shape = {} if "schema" in facets else known.get((item["namespace"], item["name"]), {})
+        return {**item, "facets": {**facets, **shape}} if shape else item
+
+    return {**event, "outputs": [shaped(item) for item in outputs]}
+
+
 def belongs(event: dict[str, Any]) -> bool:
     """Return whether an event is of a DAG run that others see."""
     facet = ((event.get("run") or {}).get("facets") or {}).get(JOB_FACET)
@@ -76,7 +112,7 @@ def store_event(connection: psycopg.Connection[Any], event: dict[str, Any]) -> b
     """
     if not belongs(event):
         return False
-    event = _with_datasets(connection, event)
+    event = _with_shapes(connection, _with_datasets(connection, event))
     facet = event["run"]["facets"][JOB_FACET]
     row = connection.execute(
         INSERT,

@@ -176,6 +176,7 @@ class Event(OfJob, Base):
             postgresql_where=text("delivered_at IS NULL AND dead_at IS NULL"),
         ),
         Index("ix_event_run_id", "run_id", "seq"),
+        Index("ix_event_job", "job_name", "event_type", "seq"),
     )
 
     seq: Mapped[int] = mapped_column(Identity(), primary_key=True)

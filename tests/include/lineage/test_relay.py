@@ -7,34 +7,11 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
-import pytest
 
 from include.errors import ProviderRefused, ProviderUnavailable
-from include.ledger.jobs import open_job
-from include.ledger.session import transaction
 from include.lineage.events import store_event
 from include.lineage.relay import LOCK, Relay, drain_once
-
-
-def make_event(job: UUID, name: str, kind: str, minute: int, run: UUID) -> dict[str, Any]:
-    return {
-        "eventType": kind,
-        "eventTime": f"2026-11-01T00:{minute:02d}:00+00:00",
-        "producer": "https://throughline.example",
-        "job": {"namespace": "throughline", "name": name},
-        "run": {
-            "runId": str(run),
-            "facets": {"throughline_job": {"job_id": str(job), "dag_id": "video", "run_id": "manual__1"}},
-        },
-        "inputs": [],
-        "outputs": [],
-    }
-
-
-@pytest.fixture
-def job(ledger: str) -> UUID:
-    with transaction() as session:
-        return open_job(session, derived=uuid4(), given=None, dag_id="video", run_id="manual__1", params={})
+from tests.include.lineage.made_events import make_event
 
 
 def fill(dsn: str, job: UUID, names: list[str], runs: int) -> int:
@@ -63,45 +40,6 @@ class Receiver:
             raise ProviderRefused("422: run.runId")
         with self.lock:
             self.got.append(event)
-
-
-def test_an_event_is_stored_once(ledger: str, job: UUID) -> None:
-    event = make_event(job, "video.review", "START", 0, uuid4())
-    with psycopg.connect(ledger, autocommit=True) as connection:
-        assert [store_event(connection, event) for _ in range(3)] == [True, False, False]
-
-
-def test_an_event_of_an_unknown_job_stays_with_its_own_run(ledger: str, job: UUID) -> None:
-    stranger = uuid4()
-    with psycopg.connect(ledger, autocommit=True) as connection:
-        store_event(connection, make_event(stranger, "video.review", "START", 0, uuid4()))
-        rows = connection.execute("SELECT event.job_id, status FROM event JOIN job USING (job_id)").fetchall()
-        assert connection.execute("SELECT count(*) FROM job WHERE job_id = %s", (stranger,)).fetchone() == (
-            0,
-        )
-    assert [status for _, status in rows] == ["announced"]
-
-
-def test_an_end_that_names_no_dataset_has_those_of_its_start(ledger: str, job: UUID) -> None:
-    run = uuid4()
-    start = make_event(job, "video.composition", "START", 0, run)
-    start["inputs"] = [{"namespace": "throughline", "name": "media/scripts"}]
-    start["outputs"] = [{"namespace": "throughline", "name": "media/videos"}]
-    with psycopg.connect(ledger, autocommit=True) as connection:
-        store_event(connection, start)
-        store_event(connection, make_event(job, "video.composition", "FAIL", 1, run))
-        rows = connection.execute(
-            "SELECT body -> 'inputs', body -> 'outputs' FROM event ORDER BY seq"
-        ).fetchall()
-    assert rows[0] == rows[1] == (start["inputs"], start["outputs"])
-
-
-def test_a_rehearsal_stays_local(ledger: str, job: UUID) -> None:
-    event = make_event(job, "video.review", "START", 0, uuid4())
-    event["run"]["facets"]["throughline_job"]["run_id"] = "__airflow_temporary_run_2026__"
-    with psycopg.connect(ledger, autocommit=True) as connection:
-        assert store_event(connection, event) is False
-        assert connection.execute("SELECT count(*) FROM event").fetchone() == (0,)
 
 
 def test_events_arrive_in_order_within_a_job_name(ledger: str, job: UUID) -> None:

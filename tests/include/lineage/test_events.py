@@ -1,0 +1,79 @@
+"""The event table: each event once, under its job, saying what it reads, makes and looks like."""
+
+from __future__ import annotations
+
+from uuid import UUID, uuid4
+
+import psycopg
+
+from include.lineage.events import store_event
+from tests.include.lineage.made_events import make_event
+
+
+def test_an_event_is_stored_once(ledger: str, job: UUID) -> None:
+    event = make_event(job, "video.review", "START", 0, uuid4())
+    with psycopg.connect(ledger, autocommit=True) as connection:
+        assert [store_event(connection, event) for _ in range(3)] == [True, False, False]
+
+
+def test_an_event_of_an_unknown_job_stays_with_its_own_run(ledger: str, job: UUID) -> None:
+    stranger = uuid4()
+    with psycopg.connect(ledger, autocommit=True) as connection:
+        store_event(connection, make_event(stranger, "video.review", "START", 0, uuid4()))
+        rows = connection.execute("SELECT event.job_id, status FROM event JOIN job USING (job_id)").fetchall()
+        assert connection.execute("SELECT count(*) FROM job WHERE job_id = %s", (stranger,)).fetchone() == (
+            0,
+        )
+    assert [status for _, status in rows] == ["announced"]
+
+
+def test_an_end_that_names_no_dataset_has_those_of_its_start(ledger: str, job: UUID) -> None:
+    run = uuid4()
+    start = make_event(job, "video.composition", "START", 0, run)
+    start["inputs"] = [{"namespace": "throughline", "name": "media/scripts"}]
+    start["outputs"] = [{"namespace": "throughline", "name": "media/videos"}]
+    with psycopg.connect(ledger, autocommit=True) as connection:
+        store_event(connection, start)
+        store_event(connection, make_event(job, "video.composition", "FAIL", 1, run))
+        rows = connection.execute(
+            "SELECT body -> 'inputs', body -> 'outputs' FROM event ORDER BY seq"
+        ).fetchall()
+    assert rows[0] == rows[1] == (start["inputs"], start["outputs"])
+
+
+def test_a_rehearsal_stays_local(ledger: str, job: UUID) -> None:
+    event = make_event(job, "video.review", "START", 0, uuid4())
+    event["run"]["facets"]["throughline_job"]["run_id"] = "__airflow_temporary_run_2026__"
+    with psycopg.connect(ledger, autocommit=True) as connection:
+        assert store_event(connection, event) is False
+        assert connection.execute("SELECT count(*) FROM event").fetchone() == (0,)
+
+
+def test_outputs_that_were_not_written_look_as_they_did_last(ledger: str, job: UUID) -> None:
+    shape = {"schema": {"fields": [{"name": "views"}]}, "columnLineage": {"fields": {"views": {}}}}
+    output = {"namespace": "throughline", "name": "lake/gold/trends"}
+    told = []
+    with psycopg.connect(ledger, autocommit=True) as connection:
+        for minute, kind, facets in (
+            (0, "START", {"dataSource": {}}),
+            (1, "COMPLETE", {"version": {}, **shape}),
+            (2, "START", {"dataSource": {}}),
+            (3, "COMPLETE", {"dataSource": {}}),
+            (4, "START", {}),
+            (5, "FAIL", {"schema": {"fields": []}}),
+        ):
+            event = make_event(job, "medallion.trends.gold", kind, minute, uuid4())
+            store_event(connection, {**event, "outputs": [{**output, "facets": facets}]})
+        other = make_event(job, "medallion.other", "START", 9, uuid4())
+        store_event(connection, {**other, "outputs": [{**output, "facets": {}}]})
+        for (outputs,) in connection.execute("SELECT body -> 'outputs' FROM event ORDER BY seq"):
+            told += [item["facets"] for item in outputs]
+    assert told == [
+        {"dataSource": {}},
+        {"version": {}, **shape},
+        {"dataSource": {}, **shape},
+        {"dataSource": {}, **shape},
+        shape,
+        {"schema": {"fields": []}},
+        {},
+    ]
