@@ -7,12 +7,11 @@ from uuid import UUID
 
 import structlog
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowSkipException
 
 from include.errors import InvalidInput, QualityGateFailed
 from include.ledger import jobs
 from include.ledger.session import transaction
-from include.operators.coordinates import is_scheduled, own_job_id, rehearsing, testing_a_task
+from include.operators.coordinates import is_scheduled, leave_to_its_test, own_job_id, rehearsing
 from include.operators.forms import read_conf
 
 if TYPE_CHECKING:
@@ -41,9 +40,7 @@ class OpenJobOperator(BaseOperator):
         """Return the job_id; raise InvalidInput, after recording the refusal, for a conf that cannot be."""
         dag_run: Any = context["dag_run"]
         ti: Any = context["ti"]
-        if rehearsing(context) and not testing_a_task():
-            # A running scheduler picks up the temporary run of `airflow tasks test` and would work it off for real.
-            raise AirflowSkipException("this run belongs to `airflow tasks test`; nothing is done for it")
+        leave_to_its_test(context)
         derived = own_job_id(context)
         try:
             params = read_conf(self.model, dict(context["params"]), dag_run.conf)

@@ -12,7 +12,14 @@ from include.errors import NotReady
 from include.ledger import jobs
 from include.ledger.models import Job
 from include.ledger.session import transaction
-from include.operators.coordinates import coordinates, is_scheduled, own_job_id, rehearsing, wanted_job_id
+from include.operators.coordinates import (
+    coordinates,
+    is_scheduled,
+    leave_to_its_test,
+    own_job_id,
+    rehearsing,
+    wanted_job_id,
+)
 from include.stage import SkipStage, Stage, run_stage
 
 if TYPE_CHECKING:
@@ -63,6 +70,7 @@ class StageOperator(BaseOperator):
         self, context: Context, stage: Stage, key: str, extra: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """Run a stage in this task's place; its facts become this run's lineage."""
+        leave_to_its_test(context)
         rehearsal = rehearsing(context)
         try:
             outcome = run_stage(
