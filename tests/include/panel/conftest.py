@@ -57,28 +57,46 @@ class World:
     secret: UUID = field(default_factory=uuid4)
     mixed: UUID = field(default_factory=uuid4)
 
+    @contextmanager
+    def here(self) -> Iterator[None]:
+        """Let this process work with this world's ledger and store, and no longer than that."""
+        from include.settings import settings
+
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in self.environment.items():
+                patch.setenv(name, value)
+            settings.cache_clear()
+            try:
+                yield
+            finally:
+                settings.cache_clear()
+
+    def open(self, job: UUID, dag_id: str, run_id: str, **params: Any) -> None:
+        with self.here(), transaction() as session:
+            open_job(
+                session,
+                derived=job,
+                given=None,
+                dag_id=dag_id,
+                run_id=run_id,
+                params=params,
+                theme=params.get("theme"),
+            )
+
+    def close(self, job: UUID, run_id: str, status: str, error: str | None = None) -> None:
+        with self.here(), transaction() as session:
+            close_job(session, job, dag_id="video", run_id=run_id, status=status, error=error)
+
     def run(self, job: UUID, name: str, dag_id: str, run_id: str, **params: Any) -> None:
         at = Coordinates(dag_id=dag_id, run_id=run_id, task_id=name, ol_run_id=uuid4())
-        run_stage(stage(name), job_id=job, params=params, at=at)
+        with self.here():
+            run_stage(stage(name), job_id=job, params=params, at=at)
 
     def artifacts(self, job: UUID) -> dict[str, dict[str, Any]]:
         from include.ledger.history import artifacts_of
 
-        with transaction() as session:
+        with self.here(), transaction() as session:
             return {item["kind"]: item for item in artifacts_of(session, job)}
-
-
-def opened(job: UUID, dag_id: str, run_id: str, **params: Any) -> None:
-    with transaction() as session:
-        open_job(
-            session,
-            derived=job,
-            given=None,
-            dag_id=dag_id,
-            run_id=run_id,
-            params=params,
-            theme=params.get("theme"),
-        )
 
 
 def made(environment: dict[str, str], folder: Path) -> World:
@@ -86,21 +104,19 @@ def made(environment: dict[str, str], folder: Path) -> World:
     words.write_text("true line")
     world = World(environment, Path(environment["THROUGHLINE_ARTIFACT_DIR"]), words)
     for job, run_id, theme in ((world.job, "first run+1", "Plain"), (world.again, "second", "Plain again")):
-        opened(job, "video", run_id, theme=theme, target_s=16)
+        world.open(job, "video", run_id, theme=theme, target_s=16)
         world.run(job, "collect", "video", run_id, file=str(words))
         world.run(job, "write", "video", run_id)
         world.run(job, "compose", "video", run_id)
-        with transaction() as session:
-            close_job(session, job, dag_id="video", run_id=run_id, status="completed")
-    opened(world.broken, "video", "third")
+        world.close(job, run_id, "completed")
+    world.open(world.broken, "video", "third")
     world.run(world.broken, "collect", "video", "third", file=str(words))
     with pytest.raises(Exception, match="column 'word'"):
         world.run(world.broken, "fail", "video", "third")
-    with transaction() as session:
-        close_job(session, world.broken, dag_id="video", run_id="third", status="failed", error="no column")
-    opened(world.secret, "secret", "fourth", theme="Hidden theme")
+    world.close(world.broken, "third", "failed", "no column")
+    world.open(world.secret, "secret", "fourth", theme="Hidden theme")
     world.run(world.secret, "collect", "secret", "fourth", file=str(words))
-    opened(world.mixed, "campaign", "fifth", theme="Mixed")
+    world.open(world.mixed, "campaign", "fifth", theme="Mixed")
     world.run(world.mixed, "collect", "video", "fifth", file=str(words))
     other = folder / "other.txt"
     other.write_text("hidden words")
@@ -114,7 +130,6 @@ def world(
 ) -> Iterator[World]:
     """Five jobs: two alike, one that failed, one of a DAG that not everybody may read, one with such a stage."""
     from include.ledger import session
-    from include.settings import settings
 
     folder = tmp_path_factory.mktemp("panel")
     database = postgres.create_database("panel", migrated)
@@ -124,14 +139,9 @@ def world(
         "MARQUEZ_URL": lineage_server.url,
         "MARQUEZ_ADMIN_URL": lineage_server.admin_url,
     }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        settings.cache_clear()
-        yield made(environment, folder)
+    yield made(environment, folder)
     session.engine(database).dispose()
     session.engine.cache_clear()
-    settings.cache_clear()
     postgres.drop_database(database)
 
 

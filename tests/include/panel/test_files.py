@@ -137,7 +137,7 @@ def test_a_hostile_name_becomes_a_plain_one(world: Any) -> None:
     from include.panel.sending import file_name
     from include.proof.trace import makings_of
 
-    with transaction() as session:
+    with world.here(), transaction() as session:
         made = makings_of(session, world.artifacts(world.job)["video"]["sha256"])[0]
     hostile = replace(made, kind='a"\r\nSet-Cookie: x=1; ', key="../../日本", path=f"blobs/x.{uuid4()}")
     assert all(letter.isascii() and (letter.isalnum() or letter in "-.") for letter in file_name(hostile))

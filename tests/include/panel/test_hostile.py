@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from conftest import Page, opened
+from conftest import Page
 from psycopg.types.json import Jsonb
 
 from include.marquez.client import MarquezClient
@@ -68,7 +68,7 @@ def hostile(world: Any) -> dict[str, Any]:
     """A job whose rows hold a payload in every column of text; the guards are off for the forger."""
     job = uuid4()
     world.words.with_name("hostile.txt").write_text("hostile words")
-    opened(job, "video", "hostile", theme="x")
+    world.open(job, "video", "hostile", theme="x")
     world.run(job, "collect", "video", "hostile", file=str(world.words.with_name("hostile.txt")))
     world.run(job, "write", "video", "hostile")
     script = world.artifacts(job)["script"]

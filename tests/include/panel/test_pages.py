@@ -245,6 +245,7 @@ def test_a_search_finds_jobs_and_datasets(panel: Any, lineage: str) -> None:
 def test_the_ledger_is_read_in_transactions_that_can_change_nothing(world: Any) -> None:
     from include.panel.reading import open_ledger
 
-    with pytest.raises(DBAPIError, match="read-only transaction"):
-        next(open_ledger()).execute(text("DELETE FROM cost"))
-    assert next(open_ledger()).scalar(text("SHOW statement_timeout")) == "3s"
+    with world.here():
+        with pytest.raises(DBAPIError, match="read-only transaction"):
+            next(open_ledger()).execute(text("DELETE FROM cost"))
+        assert next(open_ledger()).scalar(text("SHOW statement_timeout")) == "3s"
