@@ -3,6 +3,7 @@
 Every component of Airflow imports this file, so it registers and nothing else; only the API server asks for the app.
 """
 
+import sys
 from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
@@ -32,6 +33,14 @@ class ThroughlinePlugin(AirflowPlugin):
             "icon_dark_mode": "lineage/static/line-dark.svg",
         },
     ]
+
+    @classmethod
+    def on_load(cls, *_args: Any, **_options: Any) -> None:
+        """In the process of `airflow tasks test`, hide its temporary run from the scheduler."""
+        if sys.argv[1:3] == ["tasks", "test"]:
+            from include.operators.rehearsal import hide_temporary_runs
+
+            hide_temporary_runs()
 
     @property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]  # read once, by the API server only

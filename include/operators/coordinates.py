@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import os
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
-
-from airflow.sdk import timezone
-from airflow.sdk.exceptions import AirflowRescheduleException
 
 from include.lineage.naming import derived_job_id, is_rehearsal, job_id_of
 from include.stage import Coordinates
@@ -50,19 +46,6 @@ def rehearsing(context: Context) -> bool:
 def testing_a_task() -> bool:
     """Return whether `airflow tasks test` runs this task, with or without a run id."""
     return os.environ.get("AIRFLOW_TEST_MODE") == "True"
-
-
-def leave_to_its_test(context: Context) -> None:
-    """Put a task off that a running scheduler took from the temporary run of `airflow tasks test`.
-
-    That run is in the database while the one tested task works, so a scheduler would work off the others. Skipping
-    would reach the tested task itself; a task put off keeps everything after it waiting until the run is deleted.
-
-    Raises AirflowRescheduleException there, and only there.
-    """
-    if rehearsing(context) and not testing_a_task():
-        tomorrow = timezone.utcnow() + timedelta(days=1)
-        raise AirflowRescheduleException(tomorrow)  # type: ignore[no-untyped-call]  # Airflow leaves it untyped
 
 
 def own_job_id(context: Context) -> UUID:

@@ -11,7 +11,7 @@ from airflow.sdk import BaseOperator
 from include.errors import InvalidInput, QualityGateFailed
 from include.ledger import jobs
 from include.ledger.session import transaction
-from include.operators.coordinates import is_scheduled, leave_to_its_test, own_job_id, rehearsing
+from include.operators.coordinates import is_scheduled, own_job_id, rehearsing
 from include.operators.forms import read_conf
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ class OpenJobOperator(BaseOperator):
         """Return the job_id; raise InvalidInput, after recording the refusal, for a conf that cannot be."""
         dag_run: Any = context["dag_run"]
         ti: Any = context["ti"]
-        leave_to_its_test(context)
         derived = own_job_id(context)
         try:
             params = read_conf(self.model, dict(context["params"]), dag_run.conf)

@@ -15,7 +15,6 @@ from include.ledger.session import transaction
 from include.operators.coordinates import (
     coordinates,
     is_scheduled,
-    leave_to_its_test,
     own_job_id,
     rehearsing,
     wanted_job_id,
@@ -70,7 +69,6 @@ class StageOperator(BaseOperator):
         self, context: Context, stage: Stage, key: str, extra: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """Run a stage in this task's place; its facts become this run's lineage."""
-        leave_to_its_test(context)
         rehearsal = rehearsing(context)
         try:
             outcome = run_stage(
