@@ -16,11 +16,12 @@ up: ready  ## start the stack
 down:  ## stop the stack
 	$(BIN)/throughline down
 
-quick: ready  ## every test that needs no running stack
-	$(BIN)/python -m pytest -q -m "not stack"
+quick: ready  ## every test that needs no running stack and is done at once
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not stack and not slow"
 
 test: ready-tests  ## every test
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not stack"
+	$(BIN)/python -m pytest -q -m stack
 
 test-marquez: ready  ## the lineage server's tests against the Marquez at MARQUEZ_URL
 	$(BIN)/python -m pytest -q tests/include/marquez

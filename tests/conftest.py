@@ -274,14 +274,15 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     }
     for name in ("MARQUEZ_URL", *(key for key in environment if key.startswith("AIRFLOW__"))):
         environment.pop(name, None)
-    started = lifecycle.up(state_dir, environment, lambda line: print(f"stack: {line}"))
-    assert started.broken == ()
-    secrets = credentials.read(state_dir)
-    variables = parts.gathered(parts.variables(started.stack, secrets), parts.SHELL)
     before = dict(os.environ)
-    os.environ.update(variables | {"THROUGHLINE_SOURCES_DIR": str(sources)})
-    settings.cache_clear()
     try:
+        started = lifecycle.up(state_dir, environment, lambda line: print(f"stack: {line}"))
+        assert started.broken == ()
+        secrets = credentials.read(state_dir)
+        variables = parts.gathered(parts.variables(started.stack, secrets), parts.SHELL)
+        variables["THROUGHLINE_SOURCES_DIR"] = str(sources)
+        os.environ.update(variables)
+        settings.cache_clear()
         with airflow_api.Api(started.stack, secrets) as api:
             yield RunningStack(
                 state_dir=state_dir,
@@ -289,7 +290,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
                 airflow_url=started.stack.airflow_url,
                 marquez_url=started.stack.lineage_url,
                 password=secrets.airflow_admin_password,
-                environment=variables | {"THROUGHLINE_SOURCES_DIR": str(sources)},
+                environment=variables,
                 api=api,
                 fault_file=plan,
                 fault_marker=marker,
