@@ -81,25 +81,31 @@ def _job_of(run_id: str) -> UUID:
 
 def _follow(api: Api, run_id: str, job_id: UUID, deadline: float) -> str:
     """Print each stage as it ends, answer the review, return the campaign's final state."""
-    from include.errors import NotReady
+    from include.errors import NotReady, ProviderUnavailable
 
     told: set[UUID] = set()
-    while True:
-        for line in _ended_stages(job_id, told):
-            console.print(line)
-        for review in api.open_reviews():
-            if str(job_id) in review["task_instance"]["dag_run_id"]:
-                _answer(api, review)
-        state = str(api.dag_run(DAG, run_id)["state"])
-        if state in ENDED:
-            for line in _ended_stages(job_id, told):
-                console.print(line)
-            return state
+    state, silent = "queued", False
+    while state not in ENDED:
         if time.monotonic() > deadline:
             raise NotReady(
                 f"campaign {run_id} is still {state}; look at it in Airflow, or run the demo again to go on waiting"
             )
-        time.sleep(POLL_S)
+        for line in _ended_stages(job_id, told):
+            console.print(line)
+        try:
+            for review in api.open_reviews():
+                if str(job_id) in review["task_instance"]["dag_run_id"]:
+                    _answer(api, review)
+            state, silent = str(api.dag_run(DAG, run_id)["state"]), False
+        except ProviderUnavailable as error:  # a busy machine; the job goes on meanwhile
+            if not silent:
+                console.print(f"  [yellow]{error}; asking again[/yellow]")
+            silent = True
+        if state not in ENDED:
+            time.sleep(POLL_S)
+    for line in _ended_stages(job_id, told):
+        console.print(line)
+    return state
 
 
 STAGES = """

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import httpx
 
-from include.errors import ProviderUnavailable
+from include.errors import ProviderRefused, ProviderUnavailable
 
 if TYPE_CHECKING:
     from include.stack.credentials import Secrets
@@ -149,6 +149,10 @@ class Api:
         try:
             answer = self._client.request(method, path, **content)
             answer.raise_for_status()
+        except httpx.HTTPStatusError as error:
+            kind = ProviderRefused if error.response.is_client_error else ProviderUnavailable
+            raise kind(f"Airflow's API refused {method} {path}: {error}") from error
         except httpx.HTTPError as error:
-            raise ProviderUnavailable(f"Airflow's API refused {method} {path}: {error}") from error
+            reason = f"Airflow's API did not answer {method} {path}: {error or type(error).__name__}"
+            raise ProviderUnavailable(reason) from error
         return answer.json()

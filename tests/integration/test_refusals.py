@@ -8,7 +8,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from include.errors import ProviderUnavailable
+from include.errors import ProviderRefused
 
 pytestmark = pytest.mark.stack
 
@@ -36,7 +36,7 @@ def test_an_unknown_conf_key_is_refused_by_name(stack: Any) -> None:
 
 
 def test_a_wrong_type_is_refused_at_the_form(stack: Any) -> None:
-    with pytest.raises(ProviderUnavailable, match="400"):
+    with pytest.raises(ProviderRefused, match="400"):
         stack.trigger("video", {"seed": "many"})
 
 
