@@ -173,6 +173,10 @@ class MarquezClient:
         path = f"/api/v1/namespaces/{_part(namespace)}/datasets/{_part(name)}/versions"
         return self._get(path, limit=limit, offset=offset)
 
+    def dataset_version(self, namespace: str, name: str, version: str) -> Json | None:
+        path = f"/api/v1/namespaces/{_part(namespace)}/datasets/{_part(name)}/versions/{_part(version)}"
+        return self._get(path)
+
     def datasets(self, namespace: str, *, page: int = PAGE) -> Iterator[Json]:
         """Yield every dataset of a namespace, page by page."""
         return self._pages(f"/api/v1/namespaces/{_part(namespace)}/datasets", "datasets", page)
