@@ -52,7 +52,7 @@ class Misread:
     job_name: str
     dataset: str
     version: str
-    inferred_by: str | None
+    inferred_by: str
     inferred: tuple[str, ...]
     actual: tuple[str, ...]
 
@@ -81,24 +81,21 @@ class Inferred:
 
 def misread(session: Session, client: MarquezClient, job_id: UUID | None = None) -> Inferred:
     """Compare what the runs (of one job, or all) read with what the server says they read."""
-    runs: dict[UUID, dict[tuple[str, str], str]] = {}
-    written: dict[tuple[str, str, str], tuple[str | None, Digests | None]] = {}
+    read: dict[UUID, dict[tuple[str, str], dict[str, Any]]] = {}
+    made: dict[str, dict[str, Digests]] = {}
     found: list[Misread] = []
     asked = partial = 0
     for row in session.execute(READ, {"job": job_id}).all():
-        if row.ol_run_id not in runs:
-            runs[row.ol_run_id] = _inputs(client.run(row.ol_run_id))
-        version = runs[row.ol_run_id].get((row.namespace, row.name))
-        if version is None:
-            continue  # the comparison of the server with the ledger names what it lacks
-        place = (row.namespace, row.name, version)
-        if place not in written:
-            written[place] = _written(client, *place)
-        maker, inferred = written[place]
-        if inferred is None:
-            continue
+        if row.ol_run_id not in read:
+            read[row.ol_run_id] = _inputs(client, row.ol_run_id)
+        given = read[row.ol_run_id].get((row.namespace, row.name))
+        writer = given["producedByRunId"] if given else None
+        if given is None or writer is None:
+            continue  # what comes from outside has no writer; what the server lacks, its comparison names
+        if writer not in made:
+            made[writer] = _made(client, writer)
         asked += 1
-        actual = frozenset(row.digests)
+        inferred, actual = made[writer].get(row.name, frozenset()), frozenset(row.digests)
         if inferred == actual:
             continue
         if inferred and inferred < actual:
@@ -110,8 +107,8 @@ def misread(session: Session, client: MarquezClient, job_id: UUID | None = None)
                 row.job_id,
                 row.ol_job_name,
                 row.name,
-                version,
-                maker,
+                given["version"],
+                writer,
                 tuple(sorted(inferred)),
                 tuple(row.digests),
             )
@@ -119,25 +116,20 @@ def misread(session: Session, client: MarquezClient, job_id: UUID | None = None)
     return Inferred(asked, partial, tuple(found))
 
 
-def _inputs(run: dict[str, Any] | None) -> dict[tuple[str, str], str]:
-    listed = [item["datasetVersionId"] for item in (run or {}).get("inputDatasetVersions") or []]
-    return {(item["namespace"], item["name"]): item["version"] for item in listed if item.get("version")}
+def _inputs(client: MarquezClient, run_id: UUID) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return what the server says a run read, with the run that wrote each."""
+    found = client.upstream_runs(run_id) or {"runs": []}
+    own = [one for one in found["runs"] if one["run"]["id"] == str(run_id)]
+    return {(item["namespace"], item["name"]): item for one in own for item in one["inputs"]}
 
 
-def _written(
-    client: MarquezClient, namespace: str, name: str, version: str
-) -> tuple[str | None, Digests | None]:
-    """Return the run that wrote a version and the digests it wrote; no digests at all where nobody can know.
+def _made(client: MarquezClient, run_id: str) -> dict[str, Digests]:
+    """Return the digests that a run wrote, by dataset.
 
-    The writing run's own facet is believed before the version's facets: readers add theirs to those.
+    Asked of the run's own facet: the facets of a dataset's version hold what its readers said of it, too.
     """
-    found = client.dataset_version(namespace, name, version)
-    if found is None:
-        return None, None
-    writer = found.get("createdByRun")
-    if writer:
-        facet = ((writer.get("facets") or {}).get(JOB_FACET)) or {}
-        made = [item["sha256"] for item in facet.get("artifacts") or [] if item["dataset"] == name]
-        return str(writer["id"]), frozenset(made)
-    told = ((found.get("facets") or {}).get("version") or {}).get("datasetVersion")
-    return None, frozenset(told.split(",")) if told else None
+    facet = ((client.run(run_id) or {}).get("facets") or {}).get(JOB_FACET) or {}
+    made: dict[str, set[str]] = {}
+    for item in facet.get("artifacts") or []:
+        made.setdefault(item["dataset"], set()).add(item["sha256"])
+    return {name: frozenset(digests) for name, digests in made.items()}
