@@ -31,17 +31,19 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Check every invariant, trace every file of the store, compare the lineage server; status 1 if any breaks."""
+    from include.artifacts.store import Store
     from include.ledger.session import transaction
     from include.marquez.client import connect
     from include.proof.differences import compare
     from include.proof.files import Digests
     from include.proof.verify import traced
     from include.proof.verify import verify as findings
+    from include.settings import settings
     from include.stack.adopt import adopt
 
     adopt()
     mended = _mend(server=server, grace_s=30.0, job=job) if repair else None
-    digests = Digests()  # every file is read once, for I3 and for its line
+    digests = Digests(Store(settings().store).root)  # every file is read once, for I3 and for its line
     files = compared = None
     with transaction() as session:
         broken = findings(session, only=only or (), job_id=job, digests=digests)

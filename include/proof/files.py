@@ -1,4 +1,4 @@
-"""The digests of many files at once: what the disk really holds."""
+"""Reading a store on disk: which files it has, and what the bytes of many of them really are."""
 
 from __future__ import annotations
 
@@ -6,41 +6,64 @@ import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from include.artifacts.digests import sha256_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-BATCH = 128  # files per hand-over to a thread: handing over one costs more than hashing 20 kB
+BATCH = 256  # files per hand-over to a thread: handing over one costs more than hashing 20 kB
 SMALL = 1 << 20  # bytes; read at once
 
 
+class Content(NamedTuple):
+    """What a file held when it was read; the size in bytes."""
+
+    sha256: str
+    size: int
+
+
 class Digests:
-    """The sha256 of files, each read once however often it is asked for; None where there is no file."""
+    """The content of the files below a folder, each read once however often it is asked for."""
 
-    def __init__(self) -> None:
-        self._known: dict[str, str | None] = {}
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._known: dict[str, Content | None] = {}
 
-    def read(self, paths: Iterable[Path]) -> dict[Path, str | None]:
-        """Return the digest of each path, in the order given; files not read before are read by a few threads."""
-        wanted = [(path, str(path)) for path in paths]
+    def read(self, names: Iterable[str]) -> dict[str, Content | None]:
+        """Return what each file (a path relative to the root) holds, None where there is no file.
+
+        Files not read before are read by a few threads.
+        """
+        wanted = list(names)
         # In order of address: files of one folder lie together, on the disk and in its cache.
-        missing = sorted({name for _, name in wanted if name not in self._known})
+        missing = sorted({name for name in wanted if name not in self._known})
         parts = [missing[start : start + BATCH] for start in range(0, len(missing), BATCH)]
         if parts:
             with ThreadPoolExecutor(min(len(parts), os.cpu_count() or 1)) as pool:
-                for part, found in zip(parts, pool.map(_digests, parts), strict=True):
+                for part, found in zip(parts, pool.map(self._contents, parts), strict=True):
                     self._known.update(zip(part, found, strict=True))
-        return {path: self._known[name] for path, name in wanted}
+        return {name: self._known[name] for name in wanted}
+
+    def _contents(self, names: Sequence[str]) -> list[Content | None]:
+        return [_content(f"{self.root}/{name}") for name in names]
 
 
-def _digests(names: Sequence[str]) -> list[str | None]:
-    return [_digest(name) for name in names]
+def stored(root: Path) -> list[str]:
+    """Return every blob file below a store's root (``blobs/<aa>/<name>``), relative to it, in order of address."""
+    found = []
+    try:
+        folders = [entry.name for entry in os.scandir(root / "blobs") if entry.is_dir(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []
+    for folder in folders:
+        with os.scandir(root / "blobs" / folder) as entries:
+            found += [f"blobs/{folder}/{entry.name}" for entry in entries if entry.is_file()]
+    return sorted(found)
 
 
-def _digest(name: str) -> str | None:
+def _content(name: str) -> Content | None:
     try:
         handle = os.open(name, os.O_RDONLY)
     except (FileNotFoundError, NotADirectoryError):
@@ -50,7 +73,7 @@ def _digest(name: str) -> str | None:
         if size <= SMALL:  # hashlib lets the other threads work meanwhile
             content = os.read(handle, size + 1)
             if len(content) == size:
-                return hashlib.sha256(content).hexdigest()
+                return Content(hashlib.sha256(content).hexdigest(), size)
     finally:
         os.close(handle)
-    return sha256_file(Path(name))
+    return Content(sha256_file(Path(name)), size)

@@ -7,7 +7,7 @@ are one SQL statement with the parameter `job` (NULL: all jobs); three walk file
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from pydantic import SecretStr
@@ -15,8 +15,6 @@ from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Text
 
-from include.artifacts.store import Store
-from include.proof.files import Digests
 from include.proof.sweep import sweep
 from include.settings import settings
 
@@ -28,16 +26,18 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
+    from include.proof.files import Content, Digests
+
 Broken = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class Scope:
-    """What is looked at: all jobs or one; for secrets, everything or what was written since a moment."""
+    """What is looked at: files as they were read, all jobs or one; for secrets, all or what was written since a moment."""
 
+    digests: Digests
     job_id: UUID | None = None
     since: datetime | None = None
-    digests: Digests = field(default_factory=Digests)
 
 
 class Find(Protocol):
@@ -96,32 +96,36 @@ WHERE r.ol_run_id IS NOT NULL AND r.run_id IS NOT NULL AND NOT job.rehearsal
                   AND e.event_type IN ('COMPLETE', 'FAIL', 'ABORT'))
 """
 
+# The second part, per job that calls itself completed: the last time each stage ran it read what is current now. What a
+# stage both reads and replaces is left out, and so is a stage whose outputs all gave way to others.
 I5_CURRENT = """
+WITH latest AS MATERIALIZED (
+    SELECT DISTINCT ON (r.job_id, r.scope, r.stage, r.key) r.job_id, r.stage_run_id, r.family, r.stage, r.facts
+    FROM stage_run r JOIN job USING (job_id)
+    WHERE r.status IN ('succeeded', 'reused') AND job.status = 'completed'
+      AND (CAST(:job AS uuid) IS NULL OR r.job_id = :job)
+    ORDER BY r.job_id, r.scope, r.stage, r.key, r.finished_at DESC, r.attempt DESC
+), read AS MATERIALIZED (
+    SELECT latest.*, item ->> 'kind' AS kind, item ->> 'key' AS key, item ->> 'sha256' AS sha256
+    FROM latest, jsonb_array_elements(COALESCE(facts -> 'inputs', '[]')) item WHERE item ->> 'kind' <> 'source'
+), stale AS MATERIALIZED (
+    SELECT read.*, now.sha256 AS current FROM read
+    JOIN artifact now ON now.job_id = read.job_id AND now.kind = read.kind AND now.key = read.key
+        AND now.superseded_at IS NULL AND now.sha256 <> read.sha256
+    WHERE EXISTS (SELECT 1 FROM stage_run maker WHERE maker.stage_run_id = now.stage_run_id
+                  AND maker.family = read.family)
+)
 SELECT format('%s %s %s', job_id, kind, key), format('%s current artifacts', count(*))
 FROM artifact WHERE superseded_at IS NULL AND (CAST(:job AS uuid) IS NULL OR job_id = :job)
 GROUP BY job_id, kind, key HAVING count(*) > 1
 UNION ALL
 SELECT CAST(stage_run_id AS text), format('%s read %s %s %s, current is %s', stage, kind, key, left(sha256, 12),
     left(current, 12))
-FROM (
-    SELECT r.stage_run_id, r.stage, item ->> 'kind' AS kind, item ->> 'key' AS key, item ->> 'sha256' AS sha256,
-           now.sha256 AS current
-    FROM (
-        SELECT DISTINCT ON (r.job_id, r.scope, r.stage, r.key) r.*
-        FROM stage_run r JOIN job USING (job_id)
-        WHERE r.status IN ('succeeded', 'reused') AND job.status = 'completed'
-          AND (CAST(:job AS uuid) IS NULL OR r.job_id = :job)
-        ORDER BY r.job_id, r.scope, r.stage, r.key, r.finished_at DESC, r.attempt DESC
-    ) r, jsonb_array_elements(COALESCE(r.facts -> 'inputs', '[]')) item
-    JOIN artifact now ON now.kind = item ->> 'kind' AND now.key = item ->> 'key' AND now.superseded_at IS NULL
-    JOIN stage_run maker ON maker.stage_run_id = now.stage_run_id
-    WHERE now.job_id = r.job_id AND maker.family = r.family AND now.kind <> 'source'
-      AND NOT COALESCE(r.facts -> 'outputs', '[]') @> jsonb_build_array(
-          jsonb_build_object('kind', item ->> 'kind', 'key', item ->> 'key'))
-      AND EXISTS (SELECT 1 FROM jsonb_array_elements(COALESCE(r.facts -> 'outputs', '[]')) made
-                  JOIN artifact own ON own.artifact_id = CAST(made ->> 'artifact_id' AS uuid)
-                  WHERE own.superseded_at IS NULL)
-) chain WHERE sha256 <> current
+FROM stale
+WHERE NOT COALESCE(facts -> 'outputs', '[]') @> jsonb_build_array(jsonb_build_object('kind', kind, 'key', key))
+  AND EXISTS (SELECT 1 FROM jsonb_array_elements(COALESCE(facts -> 'outputs', '[]')) made
+              JOIN artifact own ON own.artifact_id = CAST(made ->> 'artifact_id' AS uuid)
+              WHERE own.superseded_at IS NULL)
 """
 
 I6_TRIPLET = """
@@ -240,7 +244,6 @@ CHUNK = 1 << 20
 
 def files_hold(session: Session, scope: Scope) -> Iterator[Broken]:
     """Yield every blob that an artifact names and that is not on disk with its digest and size."""
-    root = Store(settings().store).root
     rows = session.execute(
         text(
             "SELECT path, sha256, size_bytes FROM blob WHERE EXISTS (SELECT 1 FROM artifact a"
@@ -248,22 +251,20 @@ def files_hold(session: Session, scope: Scope) -> Iterator[Broken]:
         ),
         {"job": scope.job_id},
     ).all()
-    found = scope.digests.read(root / row.path for row in rows)
+    held = scope.digests.read(row.path for row in rows)
     for row in rows:
-        problem = file_problem(root / row.path, found[root / row.path], row.sha256, row.size_bytes)
+        problem = content_problem(held[row.path], row.sha256, row.size_bytes)
         if problem:
             yield row.path, problem
 
 
-def file_problem(path: Path, digest: str | None, sha256: str, size_bytes: int) -> str | None:
-    """Return what is wrong with a file whose digest was read, or None."""
-    if digest is None:
+def content_problem(content: Content | None, sha256: str, size_bytes: int) -> str | None:
+    """Return what is wrong with a file, by what was read of it and what the ledger says; None: nothing."""
+    if content is None:
         return "the file is missing"
-    if digest != sha256:
+    if content.sha256 != sha256:
         return "the file was altered"
-    if path.stat().st_size != size_bytes:
-        return "the recorded size is not the file's"
-    return None
+    return None if content.size == size_bytes else "the recorded size is not the file's"
 
 
 def files_have_rows(session: Session, scope: Scope) -> Iterator[Broken]:

@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from include.artifacts.store import Store
 from include.ledger.models import BlobCheck
 from include.proof.files import Digests
-from include.proof.invariants import file_problem
+from include.proof.invariants import content_problem
 from include.settings import settings
 
 if TYPE_CHECKING:
@@ -67,11 +67,10 @@ def sample(
     began = session.execute(text("SELECT clock_timestamp()")).scalar_one()
     files, read, bad = 0, 0, []
     while rows := session.execute(DUE, {"began": began, "part": part}).all():
-        digests = Digests().read(root / row.path for row in rows)
+        held = Digests(root).read(row.path for row in rows)
         outcomes = []
         for row in rows:
-            path = root / row.path
-            problem = file_problem(path, digests[path], row.sha256, row.size_bytes)
+            problem = content_problem(held[row.path], row.sha256, row.size_bytes)
             outcomes.append({"sha256": row.sha256, "problem": problem, "checked_at": func.clock_timestamp()})
             if problem:
                 bad.append(Bad(row.path, row.sha256, problem))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
@@ -10,7 +11,7 @@ from sqlalchemy import text
 from include.artifacts.store import Store
 from include.errors import InvalidInput
 from include.proof.differences import compare
-from include.proof.files import Digests
+from include.proof.files import Digests, stored
 from include.proof.invariants import CHECKS, Check, Scope
 from include.settings import settings
 
@@ -73,16 +74,16 @@ def traced(
     """
     store = Store(root or settings().store)
     known = set(session.execute(text(REACHES_SOURCE)).scalars())
-    files = list(store.blobs())
+    files = stored(store.root)
     if job_id is not None:
         own = set(
             session.execute(
                 text("SELECT sha256 FROM artifact WHERE job_id = :job"), {"job": job_id}
             ).scalars()
         )
-        files = [path for path in files if path.stem in own]
-    found = (digests or Digests()).read(files)
-    lost = [path.relative_to(store.root).as_posix() for path in files if found[path] not in known]
+        files = [name for name in files if PurePosixPath(name).stem in own]
+    held = (digests or Digests(store.root)).read(files)
+    lost = [name for name, content in held.items() if content is None or content.sha256 not in known]
     return Traced(len(files), len(files) - len(lost), tuple(lost))
 
 
@@ -105,7 +106,7 @@ def verify(
     unknown = sorted({*only, *skip} - {check.id for check in CHECKS})
     if unknown:
         raise InvalidInput(f"invariant {unknown[0]!r}: there are {CHECKS[0].id} to {CHECKS[-1].id}")
-    scope = Scope(job_id, since, digests or Digests())
+    scope = Scope(digests or Digests(Store(settings().store).root), job_id, since)
     return [
         _finding(check, subject, problem)
         for check in CHECKS

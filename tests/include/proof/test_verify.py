@@ -16,7 +16,7 @@ from include.errors import InvalidInput
 from include.ledger.jobs import close_job
 from include.ledger.session import transaction
 from include.proof.completion import missing_of
-from include.proof.files import Digests
+from include.proof.files import Digests, stored
 from include.proof.invariants import CHECKS
 from include.proof.verify import oracle, traced, verify
 from include.settings import settings
@@ -344,20 +344,27 @@ def test_i11_secrets_are_named_by_place_and_never_shown(told: Made, canary: str,
 
 
 def test_files_are_read_once(told: Made) -> None:
-    digests = Digests()
-    paths = list(Store(settings().store).blobs())
-    first = digests.read(paths)
-    for path in paths:
-        path.unlink()
-    assert digests.read(paths) == first
-    assert set(Digests().read(paths).values()) == {None}
+    root = settings().store
+    digests = Digests(root)
+    names = stored(root)
+    first = digests.read(names)
+    for name in names:
+        (root / name).unlink()
+    assert digests.read(names) == first
+    assert set(Digests(root).read(names).values()) == {None}
 
 
 def test_a_large_file_has_the_digest_of_all_its_bytes(tmp_path: Path) -> None:
-    large = tmp_path / "large.bin"
     content = os.urandom((1 << 20) + 17)
-    large.write_bytes(content)
-    assert Digests().read([large]) == {large: hashlib.sha256(content).hexdigest()}
+    (tmp_path / "large.bin").write_bytes(content)
+    held = Digests(tmp_path).read(["large.bin", "none.bin"])
+    assert held == {"large.bin": (hashlib.sha256(content).hexdigest(), len(content)), "none.bin": None}
+
+
+def test_the_walk_of_a_store_finds_its_blobs_in_order(told: Made, tmp_path: Path) -> None:
+    store = Store(settings().store)
+    assert stored(store.root) == [path.relative_to(store.root).as_posix() for path in store.blobs()]
+    assert stored(tmp_path / "nowhere") == []
 
 
 def test_the_database_refuses_a_withdrawn_event_that_waits(told: Made) -> None:
