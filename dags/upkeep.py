@@ -30,12 +30,12 @@ def upkeep() -> None:
     """Wire the chores."""
     opened = OpenJobOperator(task_id="open_job", model=UpkeepParams)
     closed = CloseJobOperator(task_id="close_job").as_teardown(setups=opened, on_failure_fail_dagrun=True)
-    reconciled = task(work.reconcile)()
     drained = task(work.drain)()
+    reconciled = task(work.reconcile)()
     swept = task(work.sweep)()
     read = task(work.read_back)()
     verified = task(work.verify)()
-    opened >> reconciled >> drained >> swept >> [read, verified] >> closed
+    opened >> drained >> reconciled >> swept >> [read, verified] >> closed
 
 
 upkeep()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import ExitStack
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 BROKEN = 1
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Days = Annotated[
+    float | None, typer.Option(min=0.0, help="Compare the lineage server for runs of the last days only.")
+]
 Grace = Annotated[float, typer.Option(help="Leave runs alone that ended less than this ago, in seconds.")]
 
 
@@ -28,6 +32,7 @@ def verify(
         bool, typer.Option("--repair", help="Reconcile first: missing and doubled ends, lost events.")
     ] = False,
     server: Annotated[bool, typer.Option(help="Also compare what the lineage server shows.")] = True,
+    days: Days = None,
     as_json: AsJson = False,
 ) -> None:
     """Check every invariant, trace every file of the store, compare the lineage server; status 1 if any breaks."""
@@ -42,7 +47,7 @@ def verify(
     from include.stack.adopt import adopt
 
     adopt()
-    mended = _mend(server=server, grace_s=30.0, job=job) if repair else None
+    mended = _mend(server=server, grace_s=30.0, job=job, since=_ago(days)) if repair else None
     digests = Digests(Store(settings().store).root)  # every file is read once, for I3 and for its line
     files = compared = None
     with transaction() as session:
@@ -51,7 +56,7 @@ def verify(
             files = traced(session, job_id=job, digests=digests)
         if server and not only:
             with connect() as client:
-                compared = compare(session, client, job_id=job)
+                compared = compare(session, client, job_id=job, since=_ago(days))
     bad = bool(broken or (compared and compared.differences))
     if as_json:
         found = {
@@ -113,6 +118,7 @@ def reconcile(
         str | None, typer.Option(help="Compare this server and change nothing; status 1 if it differs.")
     ] = None,
     server: Annotated[bool, typer.Option(help="Also requeue what the lineage server lost.")] = True,
+    days: Days = None,
     as_json: AsJson = False,
 ) -> None:
     """Make missing starts and ends of runs, leave one end to each, requeue what the server lost; the relay delivers."""
@@ -120,22 +126,26 @@ def reconcile(
 
     adopt()
     if to is not None:
-        _compare_with(to, job, as_json=as_json)
+        _compare_with(to, job, _ago(days), as_json=as_json)
         return
-    mended = _mend(server=server, grace_s=grace_s, job=job)
+    mended = _mend(server=server, grace_s=grace_s, job=job, since=_ago(days))
     if as_json:
         typer.echo(json.dumps(asdict(mended), default=str))
     else:
         _tell(mended)
 
 
-def _compare_with(url: str, job: UUID | None, *, as_json: bool) -> None:
+def _ago(days: float | None) -> datetime | None:
+    return None if days is None else datetime.now(UTC) - timedelta(days=days)
+
+
+def _compare_with(url: str, job: UUID | None, since: datetime | None, *, as_json: bool) -> None:
     from include.ledger.session import transaction
     from include.marquez.client import MarquezClient
     from include.proof.differences import compare
 
     with MarquezClient(url) as client, transaction() as session:
-        compared = compare(session, client, job_id=job)
+        compared = compare(session, client, job_id=job, since=since)
     if as_json:
         typer.echo(json.dumps(asdict(compared), default=str))
     else:
@@ -148,7 +158,7 @@ def _compare_with(url: str, job: UUID | None, *, as_json: bool) -> None:
     raise typer.Exit(BROKEN if compared.differences else 0)
 
 
-def _mend(*, server: bool, grace_s: float, job: UUID | None) -> Reconciled:
+def _mend(*, server: bool, grace_s: float, job: UUID | None, since: datetime | None) -> Reconciled:
     from include.errors import ConfigurationError, ProviderUnavailable
     from include.ledger.session import relay_dsn, writer_dsn
     from include.marquez.client import connect
@@ -164,7 +174,13 @@ def _mend(*, server: bool, grace_s: float, job: UUID | None) -> Reconciled:
             typer.echo(f"throughline: the ledger decides alone: {problem}", err=True)
         client = open_until_done.enter_context(connect()) if server else None
         return mend(
-            writer_dsn(), relay_dsn(), orchestrator=orchestrator, client=client, grace_s=grace_s, job_id=job
+            writer_dsn(),
+            relay_dsn(),
+            orchestrator=orchestrator,
+            client=client,
+            grace_s=grace_s,
+            job_id=job,
+            since=since,
         )
 
 

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 import psycopg
@@ -14,7 +14,11 @@ import psycopg
 from include.ledger.jobs import open_job
 from include.ledger.session import transaction
 from include.lineage.events import store_event
+from include.lineage.relay import drain_once
 from include.stage import Coordinates, Stage, run_stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "stage"))
 
@@ -91,6 +95,11 @@ class Made:
         self.sql("UPDATE stage_run SET finished_at = finished_at - interval '1 hour'")
         self.sql("UPDATE job_run SET finished_at = finished_at - interval '1 hour'")
         self.sql("UPDATE event SET created_at = created_at - interval '1 hour'")
+
+
+def deliver(dsn: str, post: Callable[[dict[str, Any]], None]) -> None:
+    """Let the relay deliver what is pending."""
+    assert drain_once(dsn, post) is not None
 
 
 def make(dsn: str, folder: Path) -> Made:

@@ -11,12 +11,11 @@ from typer.testing import CliRunner
 
 from include.cli import cli
 from include.ledger.session import transaction
-from include.lineage.relay import drain_once
 from include.marquez.client import MarquezClient
 from include.proof.inferred import misread
 from include.proof.reconcile import reconcile
 from include.settings import settings
-from tests.include.proof.made_runs import ADMIT, SHOUT
+from tests.include.proof.made_runs import ADMIT, SHOUT, deliver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,10 +33,10 @@ def server(lineage_server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mar
         yield client
 
 
-def deliver(made: Made, server: MarquezClient) -> None:
+def tell(made: Made, server: MarquezClient) -> None:
     """Make events of the facts, in the order of what happened, and deliver them."""
     reconcile(made.dsn, grace_s=0.0)
-    drain_once(made.dsn, server.deliver)
+    deliver(made.dsn, server.deliver)
 
 
 def asked(server: MarquezClient) -> Inferred:
@@ -55,7 +54,7 @@ def digest(made: Made, run: object) -> str:
 
 
 def test_a_consumer_that_read_what_is_current_is_no_difference(made: Made, server: MarquezClient) -> None:
-    deliver(made, server)
+    tell(made, server)
     found = asked(server)
     assert found.inputs >= 1
     assert (found.partial, found.misread) == (0, ())
@@ -64,7 +63,7 @@ def test_a_consumer_that_read_what_is_current_is_no_difference(made: Made, serve
 def test_a_producer_that_ran_twice_between_a_read_and_its_event_is_the_one_row(
     made: Made, server: MarquezClient
 ) -> None:
-    deliver(made, server)
+    tell(made, server)
     read = digest(made, made.runs["admit"])
     consumer = made.run(SHOUT, loud=False)  # reads now; nobody hears of it yet
     made.sql("UPDATE stage_run SET ol_run_id = NULL WHERE ol_run_id = %s", consumer)
@@ -72,13 +71,13 @@ def test_a_producer_that_ran_twice_between_a_read_and_its_event_is_the_one_row(
     for words in ("second line", "third line"):
         made.words.write_text(words)
         later.append(made.run(ADMIT))
-        deliver(made, server)
+        tell(made, server)
     made.sql(
         "UPDATE stage_run SET ol_run_id = %s, started_at = now(), finished_at = now()"
         " WHERE stage = 'shout' AND ol_run_id IS NULL",
         consumer,
     )
-    deliver(made, server)  # the server places the consumer's run here, after the second and third
+    tell(made, server)  # the server places the consumer's run here, after the second and third
     (row,) = asked(server).misread
     assert (row.run_id, row.job_id, row.job_name, row.dataset) == (
         consumer,
@@ -99,7 +98,7 @@ def test_a_producer_that_ran_twice_between_a_read_and_its_event_is_the_one_row(
 
 
 def test_a_dataset_that_several_runs_wrote_is_named_in_part(made: Made, server: MarquezClient) -> None:
-    deliver(made, server)
+    tell(made, server)
     ((body,),) = made.sql("SELECT facts FROM stage_run WHERE ol_run_id = %s", made.runs["shout"])
     second = {**body["inputs"][0], "sha256": "0" * 64}
     made.sql(

@@ -11,7 +11,6 @@ import pytest
 from include.errors import ConfigurationError, InvalidInput, ProviderUnavailable
 from include.ledger.jobs import close_job
 from include.ledger.session import transaction
-from include.lineage.relay import drain_once
 from include.marquez.client import MarquezClient
 from include.operators.whereabouts import Airflow, connect
 from include.proof.differences import compare
@@ -21,7 +20,7 @@ from include.proof.requeue import MOST_DELIVERIES
 from include.proof.verify import oracle, verify
 from include.settings import settings
 from tests.include.proof.airflow_api import PASSWORD, serving
-from tests.include.proof.made_runs import ADMIT, FAIL, SHOUT
+from tests.include.proof.made_runs import ADMIT, FAIL, SHOUT, deliver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -245,7 +244,7 @@ def test_a_late_real_end_stands_against_a_synthesised_one(made: Made, server: Ma
     made.tell(made.event("shout", "START", -1, inputs=inputs, outputs=outputs))
     made.sql("UPDATE stage_run SET status = 'stale' WHERE stage = 'shout'")
     reconcile(made.dsn, grace_s=0.0)
-    drain_once(made.dsn, server.deliver)
+    deliver(made.dsn, server.deliver)
     made.sql("UPDATE stage_run SET status = 'succeeded' WHERE stage = 'shout'")
     made.tell(made.event("shout", "COMPLETE", 1))
     with transaction() as session:
@@ -253,7 +252,7 @@ def test_a_late_real_end_stands_against_a_synthesised_one(made: Made, server: Ma
     (withdrawn,) = reconcile(made.dsn, grace_s=0.0).withdrawn
     assert (withdrawn.run_id, withdrawn.job_name) == (made.runs["shout"], "test.shout")
     assert stands(made) == [("ABORT", True, False), ("COMPLETE", False, True)]
-    drain_once(made.dsn, server.deliver)
+    deliver(made.dsn, server.deliver)
     with transaction() as session:
         assert oracle(session, server) == []
     shown = server.run(made.runs["shout"])
@@ -265,14 +264,14 @@ def test_a_late_real_end_stands_against_a_synthesised_one(made: Made, server: Ma
 def test_of_two_real_ends_the_later_stands_and_is_the_last_that_a_server_hears(made: Made) -> None:
     made.tell(*(made.event("shout", kind, at) for kind, at in (("START", -1), ("FAIL", 2), ("COMPLETE", 1))))
     got: list[str] = []
-    drain_once(made.dsn, lambda event: got.append(event["eventType"]))
+    deliver(made.dsn, lambda event: got.append(event["eventType"]))
     assert got == ["START", "FAIL", "COMPLETE"]
     made.sql(
         "UPDATE event SET delivered_at = delivered_at + interval '1 second' WHERE event_type = 'COMPLETE'"
     )
     reconcile(made.dsn, grace_s=0.0)
     assert stands(made) == [("FAIL", False, True), ("COMPLETE", True, False)]
-    drain_once(
+    deliver(
         made.dsn,
         lambda event: got.append(event["eventType"]) if event["job"]["name"] == "test.shout" else None,
     )
@@ -284,7 +283,7 @@ def test_a_withdrawn_end_is_never_sent_again(made: Made) -> None:
     reconcile(made.dsn, grace_s=0.0)
     reset(made.dsn)
     got: list[str] = []
-    drain_once(made.dsn, lambda event: got.append(f"{event['job']['name']} {event['eventType']}"))
+    deliver(made.dsn, lambda event: got.append(f"{event['job']['name']} {event['eventType']}"))
     assert "test.shout COMPLETE" in got
     assert "test.shout FAIL" not in got
     got.clear()
@@ -305,7 +304,7 @@ def delivered(made: Made, server: MarquezClient) -> Made:
     """Every event was told and is in the server."""
     reconcile(made.dsn, grace_s=0.0)
     made.tell(made.event(None, "START", -2), made.event(None, "COMPLETE", -1))
-    drain_once(made.dsn, server.deliver)
+    deliver(made.dsn, server.deliver)
     assert differences(server) == set()
     return made
 
@@ -316,7 +315,7 @@ def test_what_the_server_lost_is_sent_again_until_nothing_differs(
     with lineage_server.another() as empty, MarquezClient(empty.url) as client:
         assert differences(client) >= {"run", "job", "dataset"}
         assert reconcile(delivered.dsn, client=client).requeued == 6
-        drain_once(delivered.dsn, client.deliver)
+        deliver(delivered.dsn, client.deliver)
         assert differences(client) == set()
         assert reconcile(delivered.dsn, client=client).requeued == 0
         with transaction() as session:
@@ -327,7 +326,7 @@ def test_what_a_server_cannot_hold_is_not_sent_for_ever(delivered: Made, lineage
     with lineage_server.another() as empty, MarquezClient(empty.url) as client:
         rounds = 0
         while reconcile(delivered.dsn, client=client).requeued:
-            drain_once(delivered.dsn, lambda event: None)
+            deliver(delivered.dsn, lambda event: None)
             rounds += 1
         assert rounds == MOST_DELIVERIES - 1
         assert differences(client) >= {"run"}
