@@ -1,10 +1,11 @@
 """### Keep the line whole
 
-Every hour: delivers lineage events that wait (only when the relay is down), makes the missing ends of runs that were
-killed, looks for files that a death left behind, and checks every invariant.
+Every hour: delivers lineage events that wait (only when the relay is down), makes the missing starts and ends of runs
+that were killed, sends again what the lineage server lost, reads back a share of the files, looks for files that a death
+left behind, and checks the invariants.
 
-**Reads** the ledger, the artifact store, the lineage server. **Writes** events; deletes orphan files older than a day
-only with `dry_run` off. **Safe to clear**: everything here is idempotent.
+**Reads** the ledger, the artifact store, the lineage server, Airflow's API. **Writes** events; deletes orphan files
+older than a day only with `dry_run` off. **Safe to clear**: everything here is idempotent.
 """
 
 from airflow.sdk import dag, task
@@ -29,11 +30,12 @@ def upkeep() -> None:
     """Wire the chores."""
     opened = OpenJobOperator(task_id="open_job", model=UpkeepParams)
     closed = CloseJobOperator(task_id="close_job").as_teardown(setups=opened, on_failure_fail_dagrun=True)
-    reconciled = task(work.reconcile)()
     drained = task(work.drain)()
+    reconciled = task(work.reconcile)()
     swept = task(work.sweep)()
+    read = task(work.read_back)()
     verified = task(work.verify)()
-    opened >> reconciled >> drained >> [swept, verified] >> closed
+    opened >> drained >> reconciled >> swept >> [read, verified] >> closed
 
 
 upkeep()

@@ -36,6 +36,7 @@ COMMANDS = (
     Entry("outputs", "include.cli.trace", "outputs"),
     Entry("trace", "include.cli.trace", "trace"),
     Entry("verify", "include.cli.proof", "verify"),
+    Entry("inputs-differ", "include.cli.proof", "inputs_differ"),
     Entry("reconcile", "include.cli.proof", "reconcile"),
     Entry("sweep", "include.cli.proof", "sweep"),
     Entry("replay", "include.cli.proof", "replay"),

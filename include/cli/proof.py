@@ -1,55 +1,82 @@
-"""``throughline verify | reconcile | sweep | replay``: whether all holds, and what mends it."""
+"""``throughline verify | inputs-differ | reconcile | sweep | replay``: whether all holds, and what mends it."""
 
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from dataclasses import asdict
-from typing import Annotated
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
 
+if TYPE_CHECKING:
+    from include.proof.reconcile import Reconciled
+    from include.proof.whereabouts import Orchestrator
+
 BROKEN = 1
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Days = Annotated[
+    float | None, typer.Option(min=0.0, help="Compare the lineage server for runs of the last days only.")
+]
+Grace = Annotated[float, typer.Option(help="Leave runs alone that ended less than this ago, in seconds.")]
 
 
 def verify(
-    job: Annotated[UUID | None, typer.Option(help="Compare the lineage server for this job only.")] = None,
+    job: Annotated[UUID | None, typer.Option(help="Look at this job only.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only this invariant (I1 to I11); may be repeated.")
+    ] = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Reconcile first: missing and doubled ends, lost events.")
+    ] = False,
     server: Annotated[bool, typer.Option(help="Also compare what the lineage server shows.")] = True,
+    days: Days = None,
     as_json: AsJson = False,
 ) -> None:
     """Check every invariant, trace every file of the store, compare the lineage server; status 1 if any breaks."""
+    from include.artifacts.store import Store
     from include.ledger.session import transaction
     from include.marquez.client import connect
     from include.proof.differences import compare
+    from include.proof.files import Digests
     from include.proof.verify import traced
     from include.proof.verify import verify as findings
+    from include.settings import settings
     from include.stack.adopt import adopt
 
     adopt()
+    mended = _mend(server=server, grace_s=30.0, job=job, since=_ago(days)) if repair else None
+    digests = Digests(Store(settings().store).root)  # every file is read once, for I3 and for its line
+    files = compared = None
     with transaction() as session:
-        broken = findings(session)
-        files = traced(session)
-        compared = None
-        if server:
+        broken = findings(session, only=only or (), job_id=job, digests=digests)
+        if not only:
+            files = traced(session, job_id=job, digests=digests)
+        if server and not only:
             with connect() as client:
-                compared = compare(session, client, job_id=job)
+                compared = compare(session, client, job_id=job, since=_ago(days))
     bad = bool(broken or (compared and compared.differences))
     if as_json:
         found = {
             "findings": [finding.as_json() for finding in broken],
-            "files": files.files,
-            "traced": files.traced,
-            "untraced": list(files.untraced),
+            "files": files.files if files else None,
+            "traced": files.traced if files else None,
+            "untraced": list(files.untraced) if files else None,
             "lineage": asdict(compared) if compared else None,
+            "repaired": asdict(mended) if mended else None,
         }
-        typer.echo(json.dumps(found))
+        typer.echo(json.dumps(found, default=str))
     else:
+        if mended:
+            _tell(mended)
         for finding in broken:
-            typer.echo(f"{finding.invariant}: {finding.subject}: {finding.problem}. {finding.remedy}")
-        typer.echo(f"{files.traced} of {files.files} files traced")
-        for path in files.untraced:
-            typer.echo(f"  no line: {path} (left by a death? throughline sweep)")
+            typer.echo(str(finding))
+        if files:
+            typer.echo(f"{files.traced} of {files.files} files traced")
+            for path in files.untraced:
+                typer.echo(f"  no line: {path} (left by a death? throughline sweep)")
         if compared:
             for difference in compared.differences:
                 typer.echo(str(difference))
@@ -61,23 +88,113 @@ def verify(
     raise typer.Exit(BROKEN if bad else 0)
 
 
-def reconcile(
-    grace_s: Annotated[float, typer.Option(help="Leave runs alone that ended less than this ago.")] = 30.0,
-    as_json: AsJson = False,
+def inputs_differ(
+    job: Annotated[UUID | None, typer.Option(help="Only this job's runs.")] = None, as_json: AsJson = False
 ) -> None:
-    """Make the missing ends of runs from the ledger's facts; the relay delivers them."""
-    from include.ledger.session import writer_dsn
-    from include.proof.reconcile import reconcile as ends
+    """List inputs whose version the lineage server infers wrongly, with the digests really read; status 1 if any."""
+    from include.ledger.session import transaction
+    from include.marquez.client import connect
+    from include.proof.inferred import misread
     from include.stack.adopt import adopt
 
     adopt()
-    made = ends(writer_dsn(), grace_s)
+    with transaction() as session, connect() as client:
+        found = misread(session, client, job_id=job)
     if as_json:
-        typer.echo(json.dumps([asdict(one) for one in made], default=str))
+        typer.echo(json.dumps(asdict(found), default=str))
+    else:
+        for one in found.misread:
+            typer.echo(str(one))
+        typer.echo(
+            f"{found.inputs} inputs, {len(found.misread)} inferred wrongly, {found.partial} named only in part"
+        )
+    raise typer.Exit(BROKEN if found.misread else 0)
+
+
+def reconcile(
+    grace_s: Grace = 30.0,
+    job: Annotated[UUID | None, typer.Option(help="Only this job's runs.")] = None,
+    to: Annotated[
+        str | None, typer.Option(help="Compare this server and change nothing; status 1 if it differs.")
+    ] = None,
+    server: Annotated[bool, typer.Option(help="Also requeue what the lineage server lost.")] = True,
+    days: Days = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make missing starts and ends of runs, leave one end to each, requeue what the server lost; the relay delivers."""
+    from include.stack.adopt import adopt
+
+    adopt()
+    if to is not None:
+        _compare_with(to, job, _ago(days), as_json=as_json)
         return
-    for one in made:
-        typer.echo(f"{one.event_type} {one.job_name} {one.run_id}")
-    typer.echo(f"{len(made)} ends synthesised")
+    mended = _mend(server=server, grace_s=grace_s, job=job, since=_ago(days))
+    if as_json:
+        typer.echo(json.dumps(asdict(mended), default=str))
+    else:
+        _tell(mended)
+
+
+def _ago(days: float | None) -> datetime | None:
+    return None if days is None else datetime.now(UTC) - timedelta(days=days)
+
+
+def _compare_with(url: str, job: UUID | None, since: datetime | None, *, as_json: bool) -> None:
+    from include.ledger.session import transaction
+    from include.marquez.client import MarquezClient
+    from include.proof.differences import compare
+
+    with MarquezClient(url) as client, transaction() as session:
+        compared = compare(session, client, job_id=job, since=since)
+    if as_json:
+        typer.echo(json.dumps(asdict(compared), default=str))
+    else:
+        for difference in compared.differences:
+            typer.echo(str(difference))
+        typer.echo(
+            f"{url}: {compared.jobs} jobs, {compared.datasets} datasets, {compared.runs} runs, "
+            f"{len(compared.differences)} differences"
+        )
+    raise typer.Exit(BROKEN if compared.differences else 0)
+
+
+def _mend(*, server: bool, grace_s: float, job: UUID | None, since: datetime | None) -> Reconciled:
+    from include.errors import ConfigurationError, ProviderUnavailable
+    from include.ledger.session import relay_dsn, writer_dsn
+    from include.marquez.client import connect
+    from include.operators.whereabouts import connect as airflow
+    from include.proof.reconcile import reconcile as mend
+
+    with ExitStack() as open_until_done:
+        orchestrator: Orchestrator | None
+        try:
+            orchestrator = open_until_done.enter_context(airflow())
+        except (ConfigurationError, ProviderUnavailable) as problem:
+            orchestrator = None
+            typer.echo(f"throughline: the ledger decides alone: {problem}", err=True)
+        client = open_until_done.enter_context(connect()) if server else None
+        return mend(
+            writer_dsn(),
+            relay_dsn(),
+            orchestrator=orchestrator,
+            client=client,
+            grace_s=grace_s,
+            job_id=job,
+            since=since,
+        )
+
+
+def _tell(mended: Reconciled) -> None:
+    for made in mended.synthesised:
+        typer.echo(f"{made.event_type} {made.job_name} {made.run_id}")
+    for lost in mended.withdrawn:
+        typer.echo(
+            f"event {lost.stands} stands for {lost.job_name} {lost.run_id}; withdrawn: {lost.withdrawn}"
+        )
+    typer.echo(
+        f"{len(mended.synthesised)} events synthesised, {len(mended.withdrawn)} runs left with one end, "
+        f"{mended.requeued} events wait to be sent again"
+    )
 
 
 def sweep(

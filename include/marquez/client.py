@@ -142,6 +142,13 @@ class MarquezClient:
     def run(self, run_id: UUID | str) -> Json | None:
         return self._get(f"/api/v1/jobs/runs/{_part(str(run_id))}")
 
+    def upstream_runs(self, run_id: UUID | str, depth: int = 1) -> Json | None:
+        """Return ``{"runs": [{job, run, inputs: [{namespace, name, version, producedByRunId}]}]}``, the run itself first.
+
+        The version of an input is the one that the server took to be current: no event can say it.
+        """
+        return self._get("/api/v1/runlineage/upstream", runId=run_id, depth=depth)
+
     def run_facets(self, run_id: UUID | str, kind: Literal["run", "job"] = "run") -> Json | None:
         """Return the facets by name; None for an unknown run. A run without facets has an empty answer."""
         response = self._answer(f"/api/v1/jobs/runs/{_part(str(run_id))}/facets", type=kind)

@@ -1,9 +1,19 @@
-"""What the `upkeep` DAG does: deliver, reconcile, sweep; small functions that a task runs."""
+"""What the `upkeep` DAG does: deliver, reconcile, sweep, check; small functions that a task runs."""
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import structlog
+
+from include.errors import ConfigurationError, ProviderRefused, ProviderUnavailable, QualityGateFailed
+
+log = structlog.get_logger("throughline.upkeep")
+LOOK_BACK = timedelta(hours=25)  # a run of this DAG may fail and be made up for a day later
+WHOLE_STORE = ("I3",)  # every file: `throughline verify` reads them all, an hour reads a share
 
 
 def drain() -> str:
@@ -17,12 +27,38 @@ def drain() -> str:
     return "the relay is at work" if count is None else f"delivered {count} events"
 
 
-def reconcile() -> list[dict[str, Any]]:
-    """Make the missing ends of runs from the ledger's facts; return them."""
-    from include.ledger.session import writer_dsn
-    from include.proof.reconcile import reconcile as ends
+def reconcile() -> dict[str, Any]:
+    """Make missing starts and ends, leave one end to every run, requeue what the server lost; return what was done.
 
-    return [{**asdict(made), "run_id": str(made.run_id)} for made in ends(writer_dsn())]
+    Airflow and the lineage server are asked where they answer; without them the ledger decides alone.
+    """
+    from include.ledger.session import relay_dsn, writer_dsn
+    from include.marquez.client import connect as lineage_server
+    from include.operators.whereabouts import connect as airflow
+    from include.proof.reconcile import reconcile as mend
+
+    since = datetime.now(UTC) - LOOK_BACK
+    with ExitStack() as open_until_done:
+        try:
+            orchestrator = open_until_done.enter_context(airflow())
+        except (ConfigurationError, ProviderUnavailable) as error:
+            log.warning("Airflow cannot be asked; the ledger decides alone", error=str(error))
+            orchestrator = None
+        client = open_until_done.enter_context(lineage_server())
+        try:
+            done = mend(writer_dsn(), relay_dsn(), orchestrator=orchestrator, client=client, since=since)
+        except (ProviderUnavailable, ProviderRefused) as error:
+            log.warning("the lineage server cannot be compared now", error=str(error))
+            done = mend(writer_dsn(), relay_dsn(), orchestrator=orchestrator)
+    for made in done.synthesised:
+        log.warning("event synthesised", run=str(made.run_id), job=made.job_name, event=made.event_type)
+    for lost in done.withdrawn:
+        log.warning("end withdrawn", run=str(lost.run_id), job=lost.job_name, stands=lost.stands)
+    return {
+        "synthesised": [f"{made.event_type} {made.job_name} {made.run_id}" for made in done.synthesised],
+        "withdrawn": [f"{lost.job_name} {lost.run_id}" for lost in done.withdrawn],
+        "requeued": done.requeued,
+    }
 
 
 def sweep() -> dict[str, Any]:
@@ -36,21 +72,36 @@ def sweep() -> dict[str, Any]:
         return asdict(swept(session, dry_run=bool(get_current_context()["params"]["dry_run"])))
 
 
-def verify() -> int:
-    """Check every invariant; return how many are broken, naming each in the log."""
-    import structlog
+def read_back() -> dict[str, Any]:
+    """Read the files of the store whose last check lies furthest back; raise when one is missing or altered."""
+    from include.ledger.session import transaction
+    from include.proof.rolling import sample
 
-    from include.errors import QualityGateFailed
+    with transaction() as session:
+        found = sample(session)
+    for bad in found.bad:
+        log.error("artifact file damaged", path=bad.path, sha256=bad.sha256, problem=bad.problem)
+    if found.bad:
+        first = found.bad[0]
+        raise QualityGateFailed(
+            f"{len(found.bad)} files of the store are damaged: {first.path}: {first.problem}; "
+            "restore them from the backup of the store"
+        )
+    return {"files": found.files, "size_bytes": found.size_bytes}
+
+
+def verify() -> int:
+    """Check the invariants; return how many are broken, naming each in the log."""
     from include.ledger.session import transaction
     from include.proof.verify import verify as findings
 
-    log = structlog.get_logger("throughline.verify")
     with transaction() as session:
-        found = findings(session)
+        found = findings(session, skip=WHOLE_STORE, since=datetime.now(UTC) - LOOK_BACK)
     for finding in found:
         log.warning("invariant broken", **finding.as_json())
     if found:
+        first = found[0]
         raise QualityGateFailed(
-            f"{len(found)} invariants are broken: {found[0].invariant}: {found[0].subject}"
+            f"{len(found)} findings: {first.invariant} {first.sentence}: {first.subject}: {first.problem}"
         )
     return 0

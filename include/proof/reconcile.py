@@ -1,102 +1,56 @@
-"""Runs whose end nobody reported: synthesised from the facts, marked, and delivered like any other event.
-
-A task that is killed between its commit and its COMPLETE, or before it could say FAIL, leaves a run with a START
-and no end. Its stage run in the ledger knows how it ended.
-"""
+"""Make the ledger, its events and the lineage server agree again; whatever is made up is marked, nothing is deleted."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-from uuid import UUID
+from typing import TYPE_CHECKING
 
-import psycopg
-from openlineage.client.event_v2 import Job, Run, RunEvent, RunState
-from openlineage.client.serde import Serde
-from psycopg.rows import dict_row
-
-from include.lineage.events import store_event
-from include.lineage.facets import JOB_FACET, PRODUCER, inputs_of, job_facet, outputs_of
-from include.lineage.scrub import scrub
+from include.ledger.session import transaction
+from include.proof.differences import compare
+from include.proof.ends import Synthesised, end_open, start_untold
+from include.proof.requeue import requeue
+from include.proof.standing import Withdrawn, withdraw
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from datetime import datetime
+    from uuid import UUID
 
-OPEN_RUNS = """
-SELECT r.ol_run_id, r.status, r.facts, r.dag_id, r.run_id, r.finished_at, r.job_id, r.stage, r.key, r.attempt,
-       s.body, s.event_time
-FROM stage_run r
-JOIN event s ON s.run_id = r.ol_run_id AND s.event_type = 'START'
-WHERE r.status <> 'running' AND r.finished_at < now() - make_interval(secs => %s)
-  AND NOT EXISTS (SELECT 1 FROM stage_run later WHERE later.ol_run_id = r.ol_run_id
-                  AND later.started_at > r.started_at)
-  AND NOT EXISTS (SELECT 1 FROM event t WHERE t.run_id = r.ol_run_id
-                  AND t.event_type IN ('COMPLETE', 'FAIL', 'ABORT'))
-ORDER BY r.finished_at, s.seq
-"""
-ENDS = {
-    "succeeded": RunState.COMPLETE,
-    "reused": RunState.COMPLETE,
-    "skipped": RunState.COMPLETE,
-    "failed": RunState.FAIL,
-    "stale": RunState.ABORT,
-}
-GRACE_S = 30  # a task reports its own end within seconds; younger runs are left to it
+    from include.marquez.client import MarquezClient
+    from include.proof.whereabouts import Orchestrator
+
+GRACE_S = 30.0  # a task reports its own end within seconds; younger runs are left to it
 
 
 @dataclass(frozen=True)
-class Synthesised:
-    """One end that was made from the ledger."""
+class Reconciled:
+    """What was mended: events made from the ledger, ends withdrawn, events that wait to be sent again."""
 
-    run_id: UUID
-    job_name: str
-    event_type: str
-
-
-def reconcile(dsn: str, grace_s: float = GRACE_S) -> list[Synthesised]:
-    """Store one terminal event for every ended stage run that has a START and no end; return them."""
-    with psycopg.connect(dsn, autocommit=True, row_factory=dict_row) as connection:
-        rows = connection.execute(OPEN_RUNS, (grace_s,)).fetchall()
-    made = []
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        for event in _ends(rows):
-            if store_event(connection, event):
-                made.append(
-                    Synthesised(UUID(event["run"]["runId"]), event["job"]["name"], event["eventType"])
-                )
-    return made
+    synthesised: tuple[Synthesised, ...]
+    withdrawn: tuple[Withdrawn, ...]
+    requeued: int
 
 
-def _ends(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    seen = set()
-    for row in rows:
-        if row["ol_run_id"] in seen:  # a run that waited for a person has two STARTs
-            continue
-        seen.add(row["ol_run_id"])
-        start = row["body"]
-        facts = row["facts"] or {
-            "job_id": str(row["job_id"]),
-            "stage": row["stage"],
-            "key": row["key"],
-            "attempt": row["attempt"],
-            "status": row["status"],
-        }
-        declared = facts.get("declared", {})
-        facet = job_facet(facts, dag_id=row["dag_id"], run_id=row["run_id"])
-        facet.reconciled = True
-        event = Serde.to_dict(
-            RunEvent(
-                eventType=ENDS[row["status"]],
-                eventTime=max(row["finished_at"], row["event_time"]).isoformat(),
-                producer=PRODUCER,
-                run=Run(runId=str(row["ol_run_id"]), facets={}),
-                job=Job(namespace=start["job"]["namespace"], name=start["job"]["name"], facets={}),
-                inputs=inputs_of(facts, tuple(declared.get("inputs", ()))),
-                outputs=outputs_of(facts, tuple(declared.get("outputs", ()))),
-            )
-        )
-        event["job"]["facets"] = start["job"].get("facets", {})
-        kept = {name: value for name, value in start["run"].get("facets", {}).items() if name != JOB_FACET}
-        event["run"]["facets"] = {**kept, JOB_FACET: Serde.to_dict(facet)}
-        yield json.loads(json.dumps(scrub(event), default=str))
+def reconcile(
+    dsn: str,
+    relay_dsn: str | None = None,
+    *,
+    orchestrator: Orchestrator | None = None,
+    client: MarquezClient | None = None,
+    grace_s: float = GRACE_S,
+    job_id: UUID | None = None,
+    since: datetime | None = None,
+) -> Reconciled:
+    """Synthesise missing starts and ends, leave one end to every run, requeue what the server of `client` lacks.
+
+    `dsn` has the writer's role, `relay_dsn` (default: the same) one that may change delivery state. `since` bounds the
+    comparison with the server to runs that said something from then on. Safe to repeat.
+    """
+    relay_dsn = relay_dsn or dsn
+    made = [*start_untold(dsn, grace_s, job_id), *end_open(dsn, orchestrator, grace_s, job_id)]
+    withdrawn = withdraw(relay_dsn, job_id)
+    requeued = 0
+    if client is not None:
+        with transaction(dsn) as session:
+            differences = compare(session, client, job_id, since).differences
+        requeued = requeue(relay_dsn, differences)
+    return Reconciled(tuple(made), tuple(withdrawn), requeued)

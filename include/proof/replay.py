@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 RESET = """
 UPDATE event SET delivered_at = NULL, dead_at = NULL, next_at = NULL, last_error = NULL, attempts = 0
-WHERE (%(job)s::uuid IS NULL OR job_id = %(job)s) AND (NOT %(dead)s OR dead_at IS NOT NULL)
+WHERE withdrawn_at IS NULL AND (%(job)s::uuid IS NULL OR job_id = %(job)s) AND (NOT %(dead)s OR dead_at IS NOT NULL)
 """
 IN_ORDER = """
 SELECT body FROM event
-WHERE (%(job)s::uuid IS NULL OR job_id = %(job)s) AND (NOT %(dead)s OR dead_at IS NOT NULL)
+WHERE withdrawn_at IS NULL AND (%(job)s::uuid IS NULL OR job_id = %(job)s) AND (NOT %(dead)s OR dead_at IS NOT NULL)
 ORDER BY seq
 """
 
 
 def reset(dsn: str, *, job_id: UUID | None = None, dead: bool = False) -> int:
-    """Let the relay deliver events anew; return how many wait."""
+    """Let the relay deliver events anew; return how many wait. Withdrawn events stay withdrawn."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         count = connection.execute(RESET, {"job": job_id, "dead": dead}).rowcount
         connection.execute("NOTIFY throughline_event")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from include.artifacts.store import Store
+from include.proof.files import stored
 from include.settings import settings
 
 if TYPE_CHECKING:
@@ -41,9 +42,9 @@ def sweep(session: Session, *, dry_run: bool = True, older_than_s: float = KEEP_
         if path.is_file() and path.lstat().st_mtime < limit
     ]
     orphans = [
-        path
-        for path in store.blobs()
-        if path.relative_to(store.root).as_posix() not in named and path.lstat().st_mtime < limit
+        store.root / name
+        for name in stored(store.root)
+        if name not in named and (store.root / name).lstat().st_mtime < limit
     ]
     if not dry_run:
         for path in [*temporaries, *orphans]:

@@ -106,6 +106,16 @@ class Blob(Base):
     first_seen_at: Mapped[datetime] = now_column()
 
 
+class BlobCheck(Base):
+    """When the bytes of a blob were last read back, and what was wrong with them."""
+
+    __tablename__ = "blob_check"
+
+    sha256: Mapped[str] = mapped_column(ForeignKey("blob.sha256"), primary_key=True)
+    checked_at: Mapped[datetime] = mapped_column(server_default=func.now(), index=True)
+    problem: Mapped[str | None]
+
+
 class Artifact(OfJob, Base):
     """One making of a blob for a job by a stage run."""
 
@@ -164,11 +174,15 @@ class Cost(OfJob, Base):
 
 
 class Event(OfJob, Base):
-    """One OpenLineage event as it left Airflow, scrubbed; its columns say how far its delivery got."""
+    """One OpenLineage event as it left Airflow, scrubbed; its columns say how far its delivery got.
+
+    A withdrawn event is the end of a run that has another, truer end: it is kept, and never sent again.
+    """
 
     __tablename__ = "event"
     __table_args__ = (
         UniqueConstraint("event_id"),
+        CheckConstraint("withdrawn_at IS NULL OR delivered_at IS NOT NULL", name="withdrawn"),
         Index(
             "ix_event_pending",
             "job_name",
@@ -191,5 +205,6 @@ class Event(OfJob, Base):
     attempts: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     next_at: Mapped[datetime | None]
     delivered_at: Mapped[datetime | None]
+    withdrawn_at: Mapped[datetime | None]
     dead_at: Mapped[datetime | None]
     last_error: Mapped[str | None]
