@@ -35,6 +35,7 @@ COMMANDS = (
     Entry("jobs", "include.cli.trace", "jobs"),
     Entry("outputs", "include.cli.trace", "outputs"),
     Entry("trace", "include.cli.trace", "trace"),
+    Entry("impact", "include.cli.impact", "impact"),
     Entry("verify", "include.cli.proof", "verify"),
     Entry("reconcile", "include.cli.proof", "reconcile"),
     Entry("sweep", "include.cli.proof", "sweep"),
