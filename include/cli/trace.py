@@ -93,9 +93,7 @@ def _tree(found: Making, line: Line, moment: datetime | None) -> Tree:
     )
     if found.reused_from:
         origin = line.makings.get(found.reused_from)
-        tree.add(
-            f"reused from artifact {found.reused_from}" + (f" of job {origin.job_id}" if origin else "")
-        )
+        tree.add(f"reused from artifact {found.reused_from}" + (f" of job {origin.job_id}" if origin else ""))
     branch = tree.add("from")
     seen: set[UUID] = {found.artifact_id}
     _grow(branch, found.artifact_id, line, seen)

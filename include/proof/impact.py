@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 
 from include.ledger.models import Artifact, Blob, Job, StageRun
-from include.ledger.validity import current, existed
+from include.ledger.validity import current
 from include.proof.walk import reach
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
+    from uuid import UUID
 
     from sqlalchemy.orm import Session
 
@@ -75,8 +75,6 @@ def impact(
     """
     roots = target.artifacts(as_of)
     reached = reach(roots, backwards=False, as_of=as_of)
-    is_root = Artifact.artifact_id.in_(roots)
-    valid = current(as_of) if only_current else existed(as_of)
     rows = session.execute(
         select(
             Artifact.artifact_id,
@@ -99,20 +97,26 @@ def impact(
             Artifact.created_at,
             Artifact.superseded_at,
             current(as_of).label("is_current"),
-            is_root.label("is_root"),
+            Artifact.artifact_id.in_(roots).label("is_root"),
         )
         .join(reached, reached.c.artifact_id == Artifact.artifact_id)
         .join(Blob, Blob.sha256 == Artifact.sha256)
         .join(StageRun, StageRun.stage_run_id == Artifact.stage_run_id)
         .join(Job, Job.job_id == Artifact.job_id)
-        .where(or_(is_root, valid))
         .order_by(
-            Job.created_at, Job.job_id, Artifact.dataset, Artifact.key, Artifact.created_at, Artifact.artifact_id
+            Job.created_at,
+            Job.job_id,
+            Artifact.dataset,
+            Artifact.key,
+            Artifact.created_at,
+            Artifact.artifact_id,
         )
     )
     roots_found: list[Affected] = []
     affected: list[Affected] = []
     for row in rows:
+        if only_current and not (row.is_root or row.is_current):
+            continue
         found = Affected(
             row.artifact_id,
             row.job_id,
@@ -141,6 +145,7 @@ def impact(
 def file_of(job_id: UUID, name: str, path: str, rehearsal: bool, superseded_at: datetime | None) -> str:
     """Return where a person finds an artifact below the store: links lead to what is current now, addresses stay.
 
+    >>> from uuid import UUID
     >>> file_of(UUID(int=1), "video.mp4", "blobs/ab/ab12.mp4", False, None)
     'out/00000000-0000-0000-0000-000000000001/video.mp4'
     """

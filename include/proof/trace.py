@@ -139,7 +139,9 @@ def _walk(session: Session, root: UUID, limit: int, *, backwards: bool, reuse: b
     return Line(root, within, edges, len(found) > limit, reuses if reuse else ())
 
 
-def links_among(session: Session, within: Mapping[UUID, Making]) -> tuple[tuple[tuple[UUID, UUID], ...], tuple[tuple[UUID, UUID], ...]]:
+def links_among(
+    session: Session, within: Mapping[UUID, Making]
+) -> tuple[tuple[tuple[UUID, UUID], ...], tuple[tuple[UUID, UUID], ...]]:
     """Return the edges (made, input) and the reuses (making, origin) between these makings, in a fixed order."""
     edges = session.execute(
         select(ArtifactInput.artifact_id, ArtifactInput.input_id).where(

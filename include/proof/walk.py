@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy import CTE
 
 
-def reach(
-    roots: Select[Any], *, backwards: bool, reuse: bool = True, as_of: datetime | None = None
-) -> CTE:
+def reach(roots: Select[Any], *, backwards: bool, reuse: bool = True, as_of: datetime | None = None) -> CTE:
     """Return the recursive query of every artifact reached from the roots, the roots among them.
 
     `roots` selects one column, `artifact_id`; so does the answer, a CTE. `backwards` follows the links to what an

@@ -68,7 +68,9 @@ def write(dsn: str, plans: list[Plan], *, guarded: bool = True, unit: str = "min
         cursor = connection.cursor()
         with cursor.copy("COPY job (job_id, family, status, theme, created_at) FROM STDIN") as copy:
             for number, job_id in jobs.items():
-                copy.write_row((job_id, "test", "completed", themes[number], BEGIN + timedelta(microseconds=number)))
+                copy.write_row(
+                    (job_id, "test", "completed", themes[number], BEGIN + timedelta(microseconds=number))
+                )
         columns = (
             "stage_run_id, job_id, scope, family, stage, key, attempt, claim_token, status, code_digest,"
             " ol_job_name, dag_id, run_id, task_id, map_index, try_number, started_at, finished_at, facts"
@@ -131,12 +133,12 @@ def write(dsn: str, plans: list[Plan], *, guarded: bool = True, unit: str = "min
                     end,
                 )
                 copy.write_row(row)
-        with cursor.copy("COPY artifact_input (artifact_id, input_id, job_id, created_at) FROM STDIN") as copy:
+        with cursor.copy(
+            "COPY artifact_input (artifact_id, input_id, job_id, created_at) FROM STDIN"
+        ) as copy:
             for number, plan in enumerate(plans):
                 for used in plan.inputs:
-                    copy.write_row(
-                        (plan.artifact_id, plans[used].artifact_id, jobs[plan.job], at(number))
-                    )
+                    copy.write_row((plan.artifact_id, plans[used].artifact_id, jobs[plan.job], at(number)))
     return list(jobs.values())
 
 

@@ -97,7 +97,7 @@ def test_every_past_state_of_a_job_can_still_be_told(
 def test_a_trace_as_of_a_time_knows_only_what_had_been_made(
     versions: tuple[UUID, list[datetime], list[dict[str, str]]],
 ) -> None:
-    job, moments, seen = versions
+    _job, moments, seen = versions
     script = seen[1]["script"]
     assert told("trace", script, "--as-of", moments[0].isoformat(), status=1)["verdict"] == "unknown"
     current = [
@@ -138,7 +138,9 @@ def test_what_was_not_made_again_is_no_longer_current(ledger: str, tmp_path: Pat
     wanted = [{"source", "table", "quarantine"}, {"source", "table"}, {"source", "table", "quarantine"}]
     assert [kinds for _, kinds in steps] == wanted
     assert [set(files(job, moment)) for moment, _ in steps] == wanted
-    run_stage(SIFT, job_id=job, params={"file": str(words)})  # its own finished output is confirmed, not withdrawn
+    run_stage(
+        SIFT, job_id=job, params={"file": str(words)}
+    )  # its own finished output is confirmed, not withdrawn
     assert set(files(job)) == wanted[2]
 
 
@@ -177,8 +179,7 @@ def test_the_moment_of_supersession_is_final(
                     f"UPDATE artifact SET superseded_at = {value} WHERE superseded_at IS NOT NULL"
                 )
         connection.execute(
-            "UPDATE artifact SET superseded_at = now() - interval '1 day'"
-            " WHERE superseded_at IS NULL"
+            "UPDATE artifact SET superseded_at = now() - interval '1 day' WHERE superseded_at IS NULL"
         )
         ends = connection.execute(
             "SELECT superseded_at >= created_at, superseded_at = created_at FROM artifact"

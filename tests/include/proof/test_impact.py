@@ -156,7 +156,9 @@ def test_a_dataset_a_file_a_digest_and_a_job_lead_down_to_files(recall: list[UUI
     assert by_file["target"]["kind"] == "bytes"
     assert by_file["affected"] == told(by_file["target"]["value"])["affected"]
     superseded = [item for item in by_file["affected"] if not item["is_current"]]
-    assert [item["file"][:6] for item in superseded] == ["blobs/"]  # its friendly path leads to the next version
+    assert [item["file"][:6] for item in superseded] == [
+        "blobs/"
+    ]  # its friendly path leads to the next version
     assert told(str(file), "--current")["affected"] == [
         item for item in by_file["affected"] if item["is_current"]
     ]
