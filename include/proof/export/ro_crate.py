@@ -13,8 +13,11 @@ import zipfile
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import quote
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from include.artifacts.store import Store
     from include.proof.export.record import Record, Run
     from include.proof.trace import Making
@@ -41,10 +44,11 @@ def metadata(record: Record, *, with_files: bool, at: datetime | None = None) ->
         "inputs of each by digest",
         "datePublished": (at or datetime.now(UTC)).isoformat(timespec="seconds"),
         "license": {"@id": "#licence"},
+        "author": {"@id": "#deployment"},
         "publisher": {"@id": "#deployment"},
         "conformsTo": {"@id": PROFILE},
-        "hasPart": [{"@id": found} for found in sorted(addresses.values())],
-        "mentions": [{"@id": action["@id"]} for action in actions],
+        "hasPart": _links(addresses.values()),
+        "mentions": _links(action["@id"] for action in actions),
     }
     return {
         "@context": CONTEXT,
@@ -132,12 +136,18 @@ def _action(record: Record, run: Run, addresses: dict[str, str]) -> Entity:
         "identifier": f"urn:uuid:{run.ol_run_id or run.stage_run_id}",
         "instrument": {"@id": _software_id(run)},
         "agent": {"@id": "#deployment"},
-        "startTime": run.started_at.isoformat(),
-        "endTime": run.finished_at.isoformat(),
-        "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"},
-        "object": [{"@id": found} for found in sorted(read - made)],
-        "result": [{"@id": found} for found in sorted(made)],
+        "startTime": run.started_at.isoformat(timespec="seconds"),
+        "endTime": run.finished_at.isoformat(timespec="seconds"),
+        "actionStatus": "http://schema.org/CompletedActionStatus",
+        "object": _links(read - made),
+        "result": _links(made),
     }
+
+
+def _links(ids: Iterable[str]) -> Entity | list[Entity]:
+    """Return references in a fixed order; RO-Crate wants a single one without a list around it."""
+    links = [{"@id": found} for found in sorted(ids)]
+    return links[0] if len(links) == 1 else links
 
 
 def _software(record: Record) -> list[Entity]:
@@ -155,7 +165,8 @@ def _software(record: Record) -> list[Entity]:
 
 
 def _software_id(run: Run) -> str:
-    return f"#{run.family}-{run.stage}-{run.code_digest[:16]}"
+    words = (run.family, run.stage, run.code_digest)
+    return "throughline://stage/" + "/".join(quote(word, safe="") for word in words)
 
 
 def _file(record: Record, item: Making, found: str) -> Entity:
