@@ -36,6 +36,7 @@ COMMANDS = (
     Entry("outputs", "include.cli.trace", "outputs"),
     Entry("trace", "include.cli.trace", "trace"),
     Entry("impact", "include.cli.impact", "impact"),
+    Entry("diff", "include.cli.diff", "diff"),
     Entry("export", "include.cli.export", "export"),
     Entry("verify", "include.cli.proof", "verify"),
     Entry("reconcile", "include.cli.proof", "reconcile"),
