@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import json
-import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import typer
 
+from include.cli.as_of import AsOfOption, moment_of, parse
+
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from rich.tree import Tree
 
     from include.proof.trace import Line, Making
 
 UNKNOWN = 1
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-DIGEST = re.compile(r"^(sha256:)?(?P<hex>[0-9a-fA-F]{64})$")
 
 
 def trace(
     what: Annotated[str, typer.Argument(help="A file, wherever it lies, or a sha256.")],
+    as_of: AsOfOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what made these bytes, for which job, from which exact inputs; status 1 for bytes nobody here made."""
@@ -33,54 +35,73 @@ def trace(
 
     adopt()
     sha256 = _digest(what)
+    at = parse(as_of)
     with transaction() as session:
-        makings = makings_of(session, sha256)
-        lines = [upstream(session, found.artifact_id) for found in makings]
+        makings = makings_of(session, sha256, as_of=moment_of(at))
+        lines = [upstream(session, found.artifact_id, reuse=True) for found in makings]
     if as_json:
-        known = [
-            {**_plain(found), "upstream": [_plain(item) for item in line.makings.values() if item != found]}
-            for found, line in zip(makings, lines, strict=True)
-        ]
-        typer.echo(
-            json.dumps({"sha256": sha256, "verdict": "proved" if makings else "unknown", "makings": known})
-        )
+        told = {
+            "sha256": sha256,
+            "as_of": at.moment.isoformat() if at else None,
+            "verdict": "proved" if makings else "unknown",
+            "makings": [
+                {
+                    **_plain(found),
+                    "current": _is_current(found, moment_of(at)),
+                    "cut": line.cut,
+                    "upstream": [_plain(item) for item in line.makings.values() if item != found],
+                }
+                for found, line in zip(makings, lines, strict=True)
+            ],
+        }
+        typer.echo(json.dumps(told))
     else:
         console = Console(highlight=False)
-        console.print(f"sha256 {sha256}")
+        console.print(f"sha256 {sha256}" + (f", as of {at}" if at else ""), soft_wrap=True)
         console.print(
             f"[green]proved[/green]: exactly these bytes, {len(makings)} making{'s' if len(makings) != 1 else ''}"
             if makings
-            else "[red]unknown[/red]: no artifact of this ledger has these bytes"
+            else "[red]unknown[/red]: no artifact of this ledger "
+            + ("had these bytes by then" if at else "has these bytes")
         )
         for found, line in zip(makings, lines, strict=True):
-            console.print(_tree(found, line))
+            console.print(_tree(found, line, moment_of(at)))
     raise typer.Exit(0 if makings else UNKNOWN)
 
 
 def _digest(what: str) -> str:
-    from include.artifacts.digests import sha256_file
     from include.errors import InvalidInput
+    from include.proof.target import digest_of
 
-    path = Path(what)
-    if path.is_file():
-        return sha256_file(path)
-    match = DIGEST.match(what)
-    if match is None:
+    sha256 = digest_of(what)
+    if sha256 is None:
         raise InvalidInput(f"{what}: neither a file nor a sha256 of 64 hexadecimal digits")
-    return match["hex"].lower()
+    return sha256
 
 
-def _tree(found: Making, line: Line) -> Tree:
+def _is_current(found: Making, moment: datetime | None) -> bool:
+    return found.superseded_at is None or (moment is not None and found.superseded_at > moment)
+
+
+def _tree(found: Making, line: Line, moment: datetime | None) -> Tree:
     from rich.tree import Tree
 
-    tree = Tree(f"[bold]{_label(found)}[/bold]  job {found.job_id}")
+    state = "" if _is_current(found, moment) else f"  superseded {found.superseded_at:%F %T}Z"
+    tree = Tree(f"[bold]{_label(found)}[/bold]  job {found.job_id}{state}")
     tree.add(
         f"made by {found.dag_id or found.family}.{found.task_id or found.stage}, run {found.run_id or '-'}"
     )
     if found.reused_from:
-        tree.add(f"reused from artifact {found.reused_from}")
+        origin = line.makings.get(found.reused_from)
+        tree.add(f"reused from artifact {found.reused_from}" + (f" of job {origin.job_id}" if origin else ""))
     branch = tree.add("from")
-    _grow(branch, found.artifact_id, line, set())
+    seen: set[UUID] = {found.artifact_id}
+    _grow(branch, found.artifact_id, line, seen)
+    taken = len(line.makings.keys() - seen)
+    if taken:
+        tree.add(f"and {taken} artifacts behind what was reused: --json lists them")
+    if line.cut:
+        tree.add(f"cut after {len(line.makings)} artifacts: throughline export writes the whole line")
     return tree
 
 
@@ -119,31 +140,35 @@ def _plain(item: Making) -> dict[str, Any]:
 
 def outputs(
     job_id: Annotated[UUID, typer.Argument(help="The job.")],
+    as_of: AsOfOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """List every artifact of a job: kind, friendly path, digest, and the stage that made it."""
+    """List every current artifact of a job: kind, file, digest, and the stage that made it."""
     from rich.console import Console
     from rich.table import Table
 
     from include.ledger.history import job_history
     from include.ledger.session import transaction
+    from include.proof.outputs import outputs_at
     from include.stack.adopt import adopt
 
     adopt()
+    at = parse(as_of)
     with transaction() as session:
-        history = job_history(session, job_id)
+        history = outputs_at(session, job_id, at.moment) if at else job_history(session, job_id)
     if as_json:
         typer.echo(json.dumps(history))
         return
     console = Console(highlight=False, soft_wrap=True)
     job = history["job"]
-    console.print(f"job {job['job_id']}  {job['status']}  {job['theme'] or ''}")
+    console.print(f"job {job['job_id']}  {f'as of {at}' if at else job['status']}  {job['theme'] or ''}")
     table = Table("kind", "key", "file", "sha256", "made by", box=None, pad_edge=False)
     for column in table.columns:
         column.no_wrap = True
     for item in history["artifacts"]:
         made = f"{item['stage']}{' (reused)' if item['reused_from'] else ''}"
-        table.add_row(item["kind"], item["key"], f"out/{job_id}/{item['name']}", item["sha256"][:12], made)
+        file = item.get("file", f"out/{job_id}/{item['name']}")
+        table.add_row(item["kind"], item["key"], file, item["sha256"][:12], made)
     console.print(table)
 
 

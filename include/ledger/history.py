@@ -8,8 +8,11 @@ from sqlalchemy import select
 
 from include.errors import UnknownJob
 from include.ledger.models import Artifact, ArtifactInput, Blob, Cost, Job, JobRun, ReviewDecision, StageRun
+from include.ledger.validity import current as current_at
+from include.ledger.validity import existed
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from uuid import UUID
 
     from sqlalchemy.orm import Session
@@ -61,17 +64,20 @@ def job_history(session: Session, job_id: UUID) -> dict[str, Any]:
     }
 
 
-def artifacts_of(session: Session, job_id: UUID, *, current: bool = True) -> list[dict[str, Any]]:
-    """Return a job's artifacts with blob, stage and exact inputs, in the order they were made."""
+def artifacts_of(
+    session: Session, job_id: UUID, *, current: bool = True, as_of: datetime | None = None
+) -> list[dict[str, Any]]:
+    """Return a job's artifacts with blob, stage and exact inputs, in the order they were made.
+
+    `as_of` asks for those of an earlier moment; without `current`, also for what was superseded by then.
+    """
     query = (
         select(Artifact, Blob, StageRun)
         .join(Blob, Blob.sha256 == Artifact.sha256)
         .join(StageRun, StageRun.stage_run_id == Artifact.stage_run_id)
-        .where(Artifact.job_id == job_id)
+        .where(Artifact.job_id == job_id, current_at(as_of) if current else existed(as_of))
         .order_by(Artifact.created_at, Artifact.kind, Artifact.key)
     )
-    if current:
-        query = query.where(Artifact.superseded_at.is_(None))
     edges: dict[UUID, list[dict[str, str]]] = {}
     for artifact_id, input_id, sha256, kind, key in session.execute(
         select(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from include.panel.graph import Edge, Graph, Node
+from include.proof.drawing.graph import Edge, Graph, Node
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

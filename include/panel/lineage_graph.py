@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from include.panel.graph import Edge, Graph, Node
+from include.proof.drawing.graph import Edge, Graph, Node
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -13,6 +13,8 @@ from urllib.parse import quote, urlencode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
+from include.proof.drawing.svg import HERE as DRAWING
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -85,7 +87,7 @@ def fingerprint(name: str) -> str:
 def environment() -> Environment:
     """Return the one environment of all views."""
     made = Environment(
-        loader=FileSystemLoader(HERE / "views"),
+        loader=FileSystemLoader([HERE / "views", DRAWING]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

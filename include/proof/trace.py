@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import ARRAY, Uuid, any_, literal, select
 
 from include.ledger.models import Artifact, ArtifactInput, Blob, Job, StageRun
+from include.ledger.validity import existed
+from include.proof.walk import reach
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
     from uuid import UUID
 
@@ -57,13 +59,15 @@ class Making:
 class Line:
     """The makings reached from one artifact along exact edges, itself among them.
 
-    An edge is (made, input). `cut` says that the walk stopped at its limit: there is more.
+    An edge is (made, input); a reuse is (making, the making whose bytes it took over). `cut` says that the walk
+    stopped at its limit: there is more.
     """
 
     root: UUID
     makings: dict[UUID, Making]
     edges: tuple[tuple[UUID, UUID], ...]
     cut: bool = False
+    reuses: tuple[tuple[UUID, UUID], ...] = ()
     _inputs: dict[UUID, list[UUID]] = field(init=False, repr=False, compare=False)
     _uses: dict[UUID, list[UUID]] = field(init=False, repr=False, compare=False)
 
@@ -98,56 +102,62 @@ class Line:
 
 def making(session: Session, artifact_id: UUID) -> Making | None:
     """Return one making, None where the ledger has no such artifact."""
-    return next(iter(_makings(session, [artifact_id]).values()), None)
+    return next(iter(makings(session, [artifact_id]).values()), None)
 
 
-def makings_of(session: Session, sha256: str) -> list[Making]:
-    """Return every making of these bytes, the first maker first; empty for unknown bytes."""
+def makings_of(session: Session, sha256: str, *, as_of: datetime | None = None) -> list[Making]:
+    """Return every making of these bytes, the first maker first; empty for bytes unknown by that moment."""
     ids = session.scalars(
         select(Artifact.artifact_id)
-        .where(Artifact.sha256 == sha256)
+        .where(Artifact.sha256 == sha256, existed(as_of))
         .order_by(Artifact.created_at, Artifact.reused_from.is_not(None), Artifact.artifact_id)
     ).all()
-    found = _makings(session, ids)
+    found = makings(session, ids)
     return [found[key] for key in ids]
 
 
-def upstream(session: Session, artifact_id: UUID, *, limit: int = LIMIT) -> Line:
-    """Return everything an artifact was made from, to the sources; each artifact once, whatever the shape."""
-    return _walk(session, artifact_id, limit, backwards=True)
+def upstream(session: Session, artifact_id: UUID, *, limit: int = LIMIT, reuse: bool = False) -> Line:
+    """Return everything an artifact was made from, to the sources; each artifact once, whatever the shape.
+
+    With `reuse`, also the makings whose bytes were taken over, and what those were made from. The line of an artifact
+    never changes: what was made from it later does not lie upstream.
+    """
+    return _walk(session, artifact_id, limit, backwards=True, reuse=reuse)
 
 
-def downstream(session: Session, artifact_id: UUID, *, limit: int = LIMIT) -> Line:
-    """Return everything that was made from an artifact."""
-    return _walk(session, artifact_id, limit, backwards=False)
+def downstream(session: Session, artifact_id: UUID, *, limit: int = LIMIT, reuse: bool = False) -> Line:
+    """Return everything that was made from an artifact; with `reuse`, also those that took its bytes over."""
+    return _walk(session, artifact_id, limit, backwards=False, reuse=reuse)
 
 
-def _walk(session: Session, root: UUID, limit: int, *, backwards: bool) -> Line:
-    here, there = ArtifactInput.artifact_id, ArtifactInput.input_id
-    if not backwards:
-        here, there = there, here
-    reached = {root}
-    frontier = [root]
-    edges: set[tuple[UUID, UUID]] = set()
-    cut = False
-    # One statement per hop: the depth of a line is small, its width is what grows.
-    while frontier and not cut:
-        following: list[UUID] = []
-        step = select(ArtifactInput.artifact_id, ArtifactInput.input_id).where(here.in_(frontier))
-        for made, used in session.execute(step.order_by(there, here)):
-            target = used if backwards else made
-            if target not in reached:
-                if len(reached) >= limit:
-                    cut = True
-                    continue
-                reached.add(target)
-                following.append(target)
-            edges.add((made, used))
-        frontier = following
-    return Line(root, _makings(session, reached), tuple(sorted(edges, key=str)), cut)
+def _walk(session: Session, root: UUID, limit: int, *, backwards: bool, reuse: bool) -> Line:
+    reached = reach(select(literal(root).label("artifact_id")), backwards=backwards, reuse=reuse)
+    # A recursive query yields its rows step by step: the limit keeps the nearest, and ends the walk.
+    found = session.scalars(select(reached.c.artifact_id).limit(limit + 1)).all()
+    within = makings(session, found[:limit])
+    edges, reuses = links_among(session, within)
+    return Line(root, within, edges, len(found) > limit, reuses if reuse else ())
 
 
-def _makings(session: Session, ids: Iterable[UUID]) -> dict[UUID, Making]:
+def links_among(
+    session: Session, within: Mapping[UUID, Making]
+) -> tuple[tuple[tuple[UUID, UUID], ...], tuple[tuple[UUID, UUID], ...]]:
+    """Return the edges (made, input) and the reuses (making, origin) between these makings, in a fixed order."""
+    edges = session.execute(
+        select(ArtifactInput.artifact_id, ArtifactInput.input_id).where(
+            ArtifactInput.artifact_id == _any(within), ArtifactInput.input_id == _any(within)
+        )
+    )
+    reuses = (
+        (made.artifact_id, made.reused_from)
+        for made in within.values()
+        if made.reused_from is not None and made.reused_from in within
+    )
+    return tuple(sorted((made, used) for made, used in edges)), tuple(sorted(reuses))
+
+
+def makings(session: Session, ids: Iterable[UUID]) -> dict[UUID, Making]:
+    """Return the makings of these ids; unknown ids are left out."""
     wanted = list(ids)
     if not wanted:
         return {}
@@ -156,7 +166,7 @@ def _makings(session: Session, ids: Iterable[UUID]) -> dict[UUID, Making]:
         .join(Blob, Blob.sha256 == Artifact.sha256)
         .join(StageRun, StageRun.stage_run_id == Artifact.stage_run_id)
         .join(Job, Job.job_id == Artifact.job_id)
-        .where(Artifact.artifact_id.in_(wanted))
+        .where(Artifact.artifact_id == _any(wanted))
     )
     return {
         artifact.artifact_id: Making(
@@ -186,3 +196,8 @@ def _makings(session: Session, ids: Iterable[UUID]) -> dict[UUID, Making]:
         )
         for artifact, blob, run, family in rows
     }
+
+
+def _any(ids: Iterable[UUID]) -> Any:
+    """Return one array parameter: a list of parameters ends at 65 535."""
+    return any_(literal(list(ids), ARRAY(Uuid())))

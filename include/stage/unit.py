@@ -216,6 +216,7 @@ def _commit(work: Work, claim: Claim, result: dict[str, Any]) -> Outcome:
             _insert_edges(session, work, pending)
             _insert_rows(session, work, pending)
             _promote(session, work, pending)
+        _withdraw(session, work)
         session.add_all(work.costs)
         if work.transition_row is not None:
             session.add(_transition_row(work, work.transition_row, "success", []))
@@ -255,6 +256,7 @@ def _commit_reuse(work: Work, claim: Claim, stage_run_id: UUID) -> Outcome:
             _copy_edges(session, work, pending, by_digest)
             _copy_rows(session, work, pending)
             _promote(session, work, pending)
+        _withdraw(session, work)
         _copy_transition(session, work, stage_run_id)
     return Outcome(result, document, "reused")
 
@@ -320,6 +322,31 @@ def _insert_artifact(session: Session, work: Work, pending: Pending) -> None:
         )
     )
     session.flush()
+
+
+def _withdraw(session: Session, work: Work) -> None:
+    """Supersede what earlier attempts of this stage made for this job and this one neither made nor confirmed.
+
+    A table whose refused rows are mended has no quarantine any more: the old one must not pass for current.
+    """
+    if work.rehearsal:
+        return
+    earlier = select(StageRun.stage_run_id).where(
+        StageRun.job_id == work.job_id,
+        StageRun.stage == work.stage,
+        StageRun.key == work.key,
+        StageRun.stage_run_id != work.stage_run_id,
+    )
+    session.execute(
+        update(Artifact)
+        .where(
+            Artifact.job_id == work.job_id,
+            Artifact.stage_run_id.in_(earlier),
+            Artifact.superseded_at.is_(None),
+            Artifact.artifact_id.not_in([pending.artifact_id for pending in work.pending]),
+        )
+        .values(superseded_at=func.now())
+    )
 
 
 def _insert_edges(session: Session, work: Work, pending: Pending) -> None:

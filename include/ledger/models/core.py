@@ -123,6 +123,8 @@ class Artifact(OfJob, Base):
     __table_args__ = (
         Index("ix_artifact_job_id_kind_key", "job_id", "kind", "key"),
         Index("ix_artifact_sha256", "sha256"),
+        Index("ix_artifact_dataset", "dataset"),
+        Index("ix_artifact_reused_from", "reused_from", postgresql_where=text("reused_from IS NOT NULL")),
         Index(
             "uq_artifact_current",
             "job_id",

@@ -11,10 +11,10 @@ from starlette.responses import Response
 from include.ledger.models import Artifact, Job
 from include.marquez.client import connect, identity
 from include.panel.access import Reader, ReaderDep
-from include.panel.layout import draw
 from include.panel.lineage_graph import neighbourhood
 from include.panel.pages import Place, render
 from include.panel.reading import LedgerDep
+from include.proof.drawing.layout import draw
 from include.settings import settings
 
 router = APIRouter()

@@ -20,9 +20,9 @@ from include.ledger.models.core import JOB_STATES
 from include.marquez.client import identity
 from include.panel.access import Reader, ReaderDep
 from include.panel.job_graph import job_graph
-from include.panel.layout import draw
 from include.panel.pages import Place, render
 from include.panel.reading import LedgerDep
+from include.proof.drawing.layout import draw
 from include.settings import settings
 
 router = APIRouter()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.panel.graph import Edge, Graph, Node
-from include.panel.layout import ARROW, BOX_HEIGHT, BOX_WIDTH, draw, fit, text_width
+from include.proof.drawing.graph import Edge, Graph, Node
+from include.proof.drawing.layout import ARROW, BOX_HEIGHT, BOX_WIDTH, draw, fit, text_width
 
 
 def node(name: str) -> Node:

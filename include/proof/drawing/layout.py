@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from include.panel.graph import Edge, Graph, Node
+    from include.proof.drawing.graph import Edge, Graph, Node
 
 BOX_WIDTH, BOX_HEIGHT = 200, 54
 COLUMN, ROW = 242, 72
