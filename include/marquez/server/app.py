@@ -19,7 +19,7 @@ from starlette.routing import Match
 
 from include.marquez.server import IDENTITY_HEADER, VERSION
 from include.marquez.server.answers import ApiError, answer, coded, error_answer, no_such_page
-from include.marquez.server.database import open_pool
+from include.marquez.server.database import open_intake, open_pool
 from include.marquez.server.openlineage import Refused
 from include.marquez.server.routes import SLASH, router
 
@@ -50,9 +50,11 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.pool = await open_pool(dsn, size=pool_size, statement_timeout_s=statement_timeout_s)
+        app.state.intake = await open_intake(dsn, statement_timeout_s=statement_timeout_s)
         try:
             yield
         finally:
+            await app.state.intake.close()
             await app.state.pool.close()
 
     api = FastAPI(

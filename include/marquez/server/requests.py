@@ -33,6 +33,12 @@ def pool_of(request: Request) -> Pool:
     return pool
 
 
+def intake_of(request: Request) -> Pool:
+    """Return the pool through which events are taken."""
+    pool: Pool = request.app.state.intake
+    return pool
+
+
 def whole_number(text: str | None, name: str, default: int, *, lowest: int | None = 0) -> int:
     """Return a 32-bit number; text that is none is answered as Marquez does, with 404."""
     if not text:

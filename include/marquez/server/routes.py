@@ -19,6 +19,7 @@ from include.marquez.server.openlineage import Event, Refused, malformed, parse_
 from include.marquez.server.requests import (
     SLASH,
     Name,
+    intake_of,
     json_body,
     one_of,
     pool_of,
@@ -64,7 +65,7 @@ async def post_event(request: Request) -> Response:
     body = await json_body(request)
     if not body.strip():
         raise Refused(422, {"errors": ["The request body must not be null"]})
-    await take(pool_of(request), [read_event(parse_json(body))])
+    await take(intake_of(request), [read_event(parse_json(body))])
     return Response(status_code=201)
 
 
@@ -87,7 +88,7 @@ async def post_batch(request: Request) -> Response:
             statuses.append({"status": 201})
         except Refused as refused:
             statuses.append({"status": refused.status, "error": refused.body})
-    new = await take(pool_of(request), accepted) if accepted else 0
+    new = await take(intake_of(request), accepted) if accepted else 0
     return answer({"accepted": len(accepted), "new": new, "events": statuses})
 
 
