@@ -136,13 +136,13 @@ class Plan:
         return str(uuid5(NAMESPACE_URL, f"{self.name}/{k}/{r}"))
 
     def run_events(self, k: int, r: int) -> list[bytes]:
-        """START and COMPLETE of run `r` of job `k`."""
-        at = BEGUN + timedelta(hours=r, milliseconds=k * 10)
+        """START and COMPLETE of run `r` of job `k`; runs follow each other."""
+        at = BEGUN + timedelta(seconds=(r * self.jobs + k) * 2)
         reads, writes = self.edges(k)
         who = (self.name, self.job_name(k), self.run_id(k, r))
         return [
             task_event(*who, "START", at, reads, writes),
-            task_event(*who, "COMPLETE", at + timedelta(minutes=30), reads, writes),
+            task_event(*who, "COMPLETE", at + timedelta(seconds=1), reads, writes),
         ]
 
     def events(self, first: int = 0) -> Iterator[list[bytes]]:

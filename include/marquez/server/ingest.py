@@ -8,8 +8,11 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+import asyncpg  # type: ignore[import-untyped]  # has no stubs
 
 from include.marquez.server import exact_json, history
 from include.marquez.server.fold import Run, apply, begin
@@ -26,19 +29,46 @@ if TYPE_CHECKING:
     from include.marquez.server.database import Connection, Pool
     from include.marquez.server.fold import Io
     from include.marquez.server.history import Read
+    from include.marquez.server.metrics import Metrics
 
 
-async def take(pool: Pool, events: Sequence[Event]) -> int:
-    """Store events in one transaction; return how many were new. A repeated event changes nothing."""
+ATTEMPTS = 3
+"""How often a transaction is tried that the database broke off to part two that wait for each other."""
+
+
+class Ingest:
+    """Takes events into one database and counts what became of them."""
+
+    def __init__(self, pool: Pool, metrics: Metrics) -> None:
+        self.pool = pool
+        self.metrics = metrics
+
+    async def take(self, events: Sequence[Event]) -> int:
+        """Store events in one transaction; return how many were new. A repeated event changes nothing."""
+        begun = time.monotonic()
+        for attempt in range(ATTEMPTS):
+            try:
+                count = await _take(self.pool, events)
+                break
+            except asyncpg.TransactionRollbackError:
+                if attempt == ATTEMPTS - 1:
+                    raise
+        self.metrics.ingest.observe(time.monotonic() - begun)
+        self.metrics.events["stored"] += count
+        self.metrics.events["repeated"] += len(events) - count
+        return count
+
+
+async def _take(pool: Pool, events: Sequence[Event]) -> int:
     intake = Intake(events)
     async with pool.acquire() as connection:
         while True:
             # The transaction begins with its locks, in one round trip; the keys are integers of our own.
             keys = ",".join(map(str, intake.locks))
-            await connection.execute(
-                f"BEGIN; SELECT pg_advisory_xact_lock(key) FROM unnest('{{{keys}}}'::bigint[]) AS key"  # noqa: S608
-            )
             try:
+                await connection.execute(
+                    f"BEGIN; SELECT pg_advisory_xact_lock(key) FROM unnest('{{{keys}}}'::bigint[]) AS key"  # noqa: S608
+                )
                 if await intake.learn(connection):
                     count = await intake.store(connection)
                     await connection.execute("COMMIT")

@@ -29,6 +29,7 @@ Name = tuple[str, str]
 MAX_DEPTH = 200
 """Nesting of JSON beyond which an event is refused; deeper documents exhaust the parser's stack."""
 MAX_NAMESPACE = 1024
+"""Bytes of UTF-8; ordered indexes hold no more of it beside a name."""
 
 
 class Refused(Exception):
@@ -259,8 +260,7 @@ def _dataset(dataset: Any, path: str, errors: list[str]) -> Dataset | None:
         return None
     _object(dataset, path)
     namespace, name = _text(dataset, "namespace", path, errors), _text(dataset, "name", path, errors)
-    if len(namespace) > MAX_NAMESPACE:
-        errors.append(f"{path}.namespace must not be longer than {MAX_NAMESPACE} characters")
+    _check_length(namespace, f"{path}.namespace", errors)
     facets = _facets(dataset.get("facets"), f"{path}.facets", DATASET_FACETS, errors)
     side = "inputFacets" if path.startswith("inputs") else "outputFacets"
     io_facets = _facets(dataset.get(side), f"{path}.{side}", {}, errors)
@@ -276,8 +276,7 @@ def safe_namespace(text: str, path: str, errors: list[str]) -> str:
     >>> safe_namespace("name space", "job.namespace", [])
     'name_space'
     """
-    if len(text) > MAX_NAMESPACE:
-        errors.append(f"{path} must not be longer than {MAX_NAMESPACE} characters")
+    _check_length(text, path, errors)
     return NAMESPACE.sub("_", text)
 
 
@@ -321,7 +320,8 @@ def _check_symlinks(facet: Json, path: str, errors: list[str]) -> None:
     for i, item in enumerate(_list(facet.get("identifiers"), f"{path}.identifiers")):
         _object(item, f"{path}.identifiers[{i}]")
         for key in ("namespace", "name"):
-            _text(item, key, f"{path}.identifiers[{i}]", errors)
+            item[key] = _text(item, key, f"{path}.identifiers[{i}]", errors)
+        _check_length(item["namespace"], f"{path}.identifiers[{i}].namespace", errors)
 
 
 def _check_column_lineage(facet: Json, path: str, errors: list[str]) -> None:
@@ -336,7 +336,7 @@ def _check_column_lineage(facet: Json, path: str, errors: list[str]) -> None:
         for i, item in enumerate(_list(output.get("inputFields"), f"{path}.fields.{name}.inputFields")):
             _object(item, f"{path}.fields.{name}.inputFields[{i}]")
             for key in ("namespace", "name", "field"):
-                _text(item, key, f"{path}.fields.{name}.inputFields[{i}]", errors)
+                item[key] = _text(item, key, f"{path}.fields.{name}.inputFields[{i}]", errors)
 
 
 def _needs(*keys: str) -> Callable[[Json, str, list[str]], None]:
@@ -501,6 +501,11 @@ def _text(value: Json, key: str, path: str, errors: list[str]) -> str:
     if not text.strip():
         errors.append(f"{path}.{key} must not be blank")
     return text
+
+
+def _check_length(namespace: str, path: str, errors: list[str]) -> None:
+    if len(namespace) > MAX_NAMESPACE // 4 and len(namespace.encode()) > MAX_NAMESPACE:
+        errors.append(f"{path} must not be longer than {MAX_NAMESPACE} bytes")
 
 
 def _scalar(value: Any, path: str) -> str:
