@@ -450,9 +450,18 @@ def parse_time(text: str) -> datetime | None:
         moment = datetime(
             int(year), int(month), int(day), int(hour), int(minute), int(second or 0), tzinfo=zone
         )
-        return moment.astimezone(UTC) + timedelta(microseconds=(nanos + 500) // 1000)
+        return _finite_time(moment.astimezone(UTC) + timedelta(microseconds=(nanos + 500) // 1000))
     except (ValueError, OverflowError):
         return None
+
+
+def _finite_time(moment: datetime) -> datetime:
+    """Return the instant, the calendar's first and last as their neighbours: to the database driver those are infinity."""
+    return min(max(moment, FIRST), LAST)
+
+
+FIRST = datetime.min.replace(tzinfo=UTC) + timedelta(microseconds=1)
+LAST = datetime.max.replace(tzinfo=UTC) - timedelta(microseconds=1)
 
 
 def instant(moment: datetime) -> str:
@@ -483,7 +492,7 @@ def _time(value: Any, path: str, errors: list[str]) -> datetime | None:
         return None
     if isinstance(value, int | float) and not isinstance(value, bool):
         try:
-            return datetime.fromtimestamp(value, UTC)
+            return _finite_time(datetime.fromtimestamp(value, UTC))
         except (ValueError, OverflowError, OSError):
             malformed(f"{path}: {value} is not an instant")
     moment = parse_time(value) if isinstance(value, str) else None
