@@ -46,6 +46,20 @@ class Settings(BaseSettings):
     lineage_dsn: SecretStr | None = Field(
         default=None, description="postgresql://… of the embedded lineage server's database"
     )
+    lineage_body_limit_mb: int = Field(
+        default=32, gt=0, le=1024, description="largest body the embedded lineage server takes, unpacked"
+    )
+    lineage_statement_timeout_s: float = Field(
+        default=60.0, gt=0, description="seconds after which its database gives up a statement"
+    )
+    lineage_read_only: bool = Field(
+        default=False, description="it refuses every request that changes something"
+    )
+    lineage_retention_days: float | None = Field(
+        default=None,
+        gt=0,
+        description="it removes older runs that nothing holds on to; default: it keeps all",
+    )
     marquez_url: str = Field(
         default="http://127.0.0.1:5000",
         description="lineage server's API (embedded or Marquez)",

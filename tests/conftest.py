@@ -315,14 +315,16 @@ class LineageServer:
 
     @classmethod
     @contextmanager
-    def running(cls, postgres: Postgres, **environment: str) -> Iterator[LineageServer]:
-        """Start one on free ports of this machine; end it and drop its database afterwards."""
+    def running(
+        cls, postgres: Postgres, used_dsn: str | None = None, **environment: str
+    ) -> Iterator[LineageServer]:
+        """Start one on free ports of this machine and end it; its database is `used_dsn`, else one that lives as long."""
         ports = []
         for _ in range(2):
             with socket.socket() as probe:
                 probe.bind(("127.0.0.1", 0))
                 ports.append(probe.getsockname()[1])
-        dsn = postgres.create_database("lineage")
+        dsn = used_dsn or postgres.create_database("lineage")
         url, admin_url = (f"http://127.0.0.1:{port}" for port in ports)
         variables = {
             "THROUGHLINE_LINEAGE_DSN": dsn,
@@ -354,11 +356,14 @@ class LineageServer:
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
-                postgres.drop_database(dsn)
+                if used_dsn is None:
+                    postgres.drop_database(dsn)
 
-    def another(self, **environment: str) -> AbstractContextManager[LineageServer]:
-        """Start a second one, on an empty database."""
-        return LineageServer.running(self.postgres, **environment)
+    def another(
+        self, used_dsn: str | None = None, **environment: str
+    ) -> AbstractContextManager[LineageServer]:
+        """Start a second one, on an empty database or on a used one."""
+        return LineageServer.running(self.postgres, used_dsn, **environment)
 
 
 @pytest.fixture(scope="session")

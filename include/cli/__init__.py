@@ -45,6 +45,7 @@ COMMANDS = (
     Entry("replay", "include.cli.proof", "replay"),
     Entry("relay", "include.cli.relay", "relay"),
     Entry("lineage-server", "include.cli.lineage_server", "lineage_server"),
+    Entry("lineage-retention", "include.cli.lineage_server", "lineage_retention"),
 )
 
 

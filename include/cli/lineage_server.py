@@ -20,3 +20,25 @@ def lineage_server(
     from include.marquez.server.serving import serve_from_settings
 
     serve_from_settings(host, port, admin_port)
+
+
+def lineage_retention(
+    days: Annotated[float, typer.Option(min=0.001, help="Remove runs whose last event is older.")],
+    dry_run: Annotated[
+        bool, typer.Option(help="Count the runs that would go at once, and remove none.")
+    ] = False,
+) -> None:
+    """Remove old runs that nothing holds on to from the embedded lineage server's database."""
+    from include.marquez.server.serving import remove_runs_older_than
+
+    removed = remove_runs_older_than(days, dry=dry_run)
+    if removed is None:
+        typer.echo("a lineage server is removing old runs now; nothing was done")
+        raise typer.Exit(1)
+    if dry_run:
+        typer.echo(f"{removed.runs} of {removed.looked_at} old runs would go")
+    else:
+        typer.echo(
+            f"{removed.runs} of {removed.looked_at} old runs removed, with {removed.events} events and"
+            f" {removed.versions} dataset versions"
+        )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import time
 import zlib
 from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 from uuid import uuid4
@@ -19,8 +21,12 @@ from starlette.routing import Match
 
 from include.marquez.server import IDENTITY_HEADER, VERSION
 from include.marquez.server.answers import ApiError, answer, coded, error_answer, no_such_page
-from include.marquez.server.database import open_pool
+from include.marquez.server.database import open_intake, open_pool
+from include.marquez.server.ingest import Ingest
+from include.marquez.server.metrics import CONTENT_TYPE, Metrics
 from include.marquez.server.openlineage import Refused
+from include.marquez.server.page import api_page
+from include.marquez.server.retention import remove_old_runs
 from include.marquez.server.routes import SLASH, router
 
 if TYPE_CHECKING:
@@ -28,31 +34,57 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from include.marquez.server.database import Pool
+
 log = structlog.get_logger(__name__)
 
-BODY_LIMIT_BYTES = 32 * 1024 * 1024
-"""Largest request body, before and after decompression."""
+SLOW_S = 1.0
+"""Requests that take longer are logged."""
+RETENTION_EVERY_S = 3600.0
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the server refuses, and what it forgets.
+
+    `body_bytes`: larger bodies get 413, before and after decompression. `statement_timeout_s`: slower statements are
+    cancelled, 503. `read_only`: requests that would change something get 403. `retention_days`: older runs that nothing
+    holds on to are removed hourly; None: never.
+    """
+
+    body_bytes: int = 32 * 1024 * 1024
+    statement_timeout_s: float = 60.0
+    read_only: bool = False
+    retention_days: float | None = None
 
 
 def create_app(
-    dsn: str,
-    *,
-    token: str | None = None,
-    body_limit_bytes: int = BODY_LIMIT_BYTES,
-    pool_size: int = 8,
-    statement_timeout_s: float = 60.0,
+    dsn: str, *, token: str | None = None, limits: Limits | None = None, pool_size: int = 8
 ) -> ASGIApp:
     """Return the API on the lineage database of `dsn`, which is migrated when the application starts.
 
-    `token`: every request must carry it as ``Authorization: Bearer <token>``. `body_limit_bytes`: larger bodies get 413.
+    `token`: every request must carry it as ``Authorization: Bearer <token>``.
     """
+    limits = limits or Limits()
+    metrics = Metrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.pool = await open_pool(dsn, size=pool_size, statement_timeout_s=statement_timeout_s)
+        timeout_s = limits.statement_timeout_s
+        app.state.pool = await open_pool(dsn, size=pool_size, statement_timeout_s=timeout_s)
+        intake = await open_intake(dsn, statement_timeout_s=timeout_s)
+        app.state.ingest = Ingest(intake, metrics)
+        removal = None
+        if limits.retention_days is not None and not limits.read_only:
+            removal = asyncio.create_task(_remove_hourly(app.state.pool, limits.retention_days, metrics))
         try:
             yield
         finally:
+            if removal is not None:
+                removal.cancel()
+                await asyncio.wait([removal])
+            await intake.close()
             await app.state.pool.close()
 
     api = FastAPI(
@@ -66,8 +98,26 @@ def create_app(
         redirect_slashes=False,
     )
     api.include_router(router)
+
+    @api.get("/api/v1/docs", include_in_schema=False)
+    async def docs() -> Response:
+        return Response(api_page(api.openapi()), media_type="text/html")
+
     _handle_errors(api)
-    return Edge(api, token=token, body_limit_bytes=body_limit_bytes)
+    return Edge(api, token=token, limits=limits, metrics=metrics)
+
+
+async def _remove_hourly(pool: Pool, days: float, metrics: Metrics) -> None:
+    while True:
+        try:
+            removed = await remove_old_runs(pool, days)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            log.warning("old runs stay until the next hour", error=f"{type(error).__name__}: {error}")
+        else:
+            if removed is not None and removed.runs:
+                metrics.removed_runs += removed.runs
+                log.info("old runs removed", days=days, **asdict(removed))
+        await asyncio.sleep(RETENTION_EVERY_S)
 
 
 def create_admin(api: ASGIApp) -> FastAPI:
@@ -108,18 +158,8 @@ def create_admin(api: ASGIApp) -> FastAPI:
 
     @admin.get("/metrics")
     async def metrics() -> Response:
-        lines = [
-            "# TYPE lineage_requests_total counter",
-            *(
-                f'lineage_requests_total{{status="{status}"}} {n}'
-                for status, n in sorted(edge.statuses.items())
-            ),
-            "# TYPE lineage_request_seconds_total counter",
-            f"lineage_request_seconds_total {edge.seconds:.6f}",
-            "# TYPE lineage_pool_connections gauge",
-            f"lineage_pool_connections {edge.pool.get_size()}",
-        ]
-        return Response("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")
+        pools = {"read": edge.pool, "ingest": edge.app.state.ingest.pool}
+        return Response(edge.metrics.text(pools), headers={"content-type": CONTENT_TYPE})
 
     return admin
 
@@ -127,6 +167,7 @@ def create_admin(api: ASGIApp) -> FastAPI:
 def _handle_errors(api: FastAPI) -> None:
     async def refused(request: Request, error: Exception) -> Response:
         if isinstance(error, Refused):
+            api.state.ingest.metrics.events["refused"] += request.url.path == "/api/v1/lineage"
             return answer(error.body, error.status)
         if isinstance(error, ApiError):
             return error_answer(error)
@@ -174,12 +215,14 @@ def _handle_errors(api: FastAPI) -> None:
     api.add_exception_handler(asyncpg.QueryCanceledError, too_slow)
     api.add_exception_handler(TimeoutError, too_slow)
     api.add_exception_handler(asyncpg.DataError, refused_by_database)
+    api.add_exception_handler(asyncpg.ProgramLimitExceededError, refused_by_database)
     for kind in (
         asyncpg.PostgresConnectionError,
         asyncpg.InterfaceError,
         OSError,
         asyncpg.InsufficientResourcesError,
         asyncpg.OperatorInterventionError,
+        asyncpg.TransactionRollbackError,
     ):
         api.add_exception_handler(kind, database)
 
@@ -191,12 +234,12 @@ class Edge:
     travels through the routing as one reserved character.
     """
 
-    def __init__(self, app: FastAPI, *, token: str | None, body_limit_bytes: int) -> None:
+    def __init__(self, app: FastAPI, *, token: str | None, limits: Limits, metrics: Metrics) -> None:
         self.app = app
         self.token = token
-        self.limit = body_limit_bytes
-        self.statuses: dict[int, int] = {}
-        self.seconds = 0.0
+        self.limit = limits.body_bytes
+        self.read_only = limits.read_only
+        self.metrics = metrics
 
     @property
     def pool(self) -> Any:
@@ -207,11 +250,13 @@ class Edge:
             await self.app(scope, receive, send)
             return
         begun = time.monotonic()
+        status = 0
 
         async def identified(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                self.statuses[status] = self.statuses.get(status, 0) + 1
+                self.metrics.statuses[status] += 1
                 message.setdefault("headers", []).append(
                     (IDENTITY_HEADER.encode(), f"embedded {VERSION}".encode())
                 )
@@ -222,6 +267,8 @@ class Edge:
             headers = dict(scope["headers"])
             try:
                 self._authorise(headers)
+                if self.read_only and scope["method"] not in READING:
+                    raise coded(403, "The lineage server is read-only (THROUGHLINE_LINEAGE_READ_ONLY)")
                 body = (
                     await self._body(headers, receive)
                     if scope["method"] in ("POST", "PUT", "PATCH")
@@ -238,7 +285,16 @@ class Edge:
                 scope["method"], named = "GET", _without_body(named)
             await self.app(scope, receive if body is None else _given(body), named)
         finally:
-            self.seconds += time.monotonic() - begun
+            seconds = time.monotonic() - begun
+            self.metrics.request(scope["method"], seconds)
+            if seconds > SLOW_S:
+                log.info(
+                    "slow request",
+                    method=scope["method"],
+                    path=scope["path"][:300],
+                    status=status,
+                    seconds=round(seconds, 3),
+                )
 
     def _authorise(self, headers: dict[bytes, bytes]) -> None:
         if self.token is None:

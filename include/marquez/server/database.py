@@ -31,6 +31,7 @@ class Pool(Protocol):
     async def fetchval(self, query: str, *args: Any, timeout: float | None = None) -> Any: ...
     async def close(self) -> None: ...
     def get_size(self) -> int: ...
+    def get_idle_size(self) -> int: ...
 
 
 MIGRATION_LOCK = 0x7468_6C69_6E65
@@ -45,13 +46,29 @@ class _Plain(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no stubs
 
 
 async def open_pool(dsn: str, *, size: int = 8, statement_timeout_s: float = 60.0) -> Pool:
-    """Return a pool on an up-to-date lineage database.
+    """Return a pool for reading on an up-to-date lineage database.
 
     Raises
     ------
     asyncpg.PostgresError, OSError
         The database cannot be reached or a migration failed; nothing of that migration is kept.
     """
+    pool = await _pool(dsn, size, statement_timeout_s, {})
+    async with pool.acquire() as connection:
+        await migrate(connection)
+    return pool
+
+
+async def open_intake(dsn: str, *, size: int = 4, statement_timeout_s: float = 60.0) -> Pool:
+    """Return a pool for taking events: its statements find rows by key alone, so each is planned once.
+
+    It is apart from the pool for reading, so that events that wait for each other's locks leave connections to readers.
+    """
+    plans = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
+    return await _pool(dsn, size, statement_timeout_s, plans)
+
+
+async def _pool(dsn: str, size: int, statement_timeout_s: float, options: dict[str, str]) -> Pool:
     pool: Pool = await asyncpg.create_pool(
         dsn,
         connection_class=_Plain,
@@ -59,15 +76,16 @@ async def open_pool(dsn: str, *, size: int = 8, statement_timeout_s: float = 60.
         max_size=size,
         command_timeout=statement_timeout_s * 2,
         max_inactive_connection_lifetime=300,
+        statement_cache_size=200,
+        max_cacheable_statement_size=0,  # no limit: the statements of `writes` are long, and the same again and again
         server_settings={
             "application_name": "lineage-server",
             "statement_timeout": str(int(statement_timeout_s * 1000)),
             "timezone": "UTC",
             "jit": "off",
+            **options,
         },
     )
-    async with pool.acquire() as connection:
-        await migrate(connection)
     return pool
 
 

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from include.marquez.server.answers import ApiError, at, coded
 from include.marquez.server.openlineage import rendered
+from include.marquez.server.paging import Cursor
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -32,8 +33,12 @@ async def list_events(
     job: str | None = None,
     run: UUID | None = None,
     event_type: str | None = None,
-) -> Json:
-    """Return run events between two times, newest first unless `ascending`, filtered by job, run and type."""
+    cursor: Cursor | None = None,
+) -> tuple[Json, Cursor | None]:
+    """Return run events between two times, newest first unless `ascending`, filtered by job, run and type.
+
+    With them, if the page is full, where the next one begins.
+    """
     where = (
         "kind = 'R' AND event_time < $1 AND event_time >= $2"
         " AND ($3::text IS NULL OR job_namespace = $3)"
@@ -42,15 +47,19 @@ async def list_events(
     )
     filters: list[Any] = [before, after, namespace, job, run, event_type]
     direction = "ASC" if ascending else "DESC"
+    start = f" AND (event_time, digest) {'>' if ascending else '<'} ($9, $10)" if cursor else ""
     rows = await connection.fetch(
-        f"SELECT body FROM event WHERE {where}"  # noqa: S608  # constants
+        f"SELECT body, event_time, digest FROM event WHERE {where}{start}"  # noqa: S608  # constants
         f" ORDER BY event_time {direction}, digest {direction} LIMIT $7 OFFSET $8",
         *filters,
         limit,
-        offset,
+        0 if cursor else offset,
+        *((cursor.at, cursor.key) if cursor else ()),
     )
     total = await connection.fetchval(f"SELECT count(*) FROM event WHERE {where}", *filters)  # noqa: S608  # constants
-    return {"totalCount": total, "events": [rendered(row["body"]) for row in rows]}
+    last = rows[-1] if rows and len(rows) == limit else None
+    following = Cursor(last["event_time"], last["digest"]) if last else None
+    return {"totalCount": total, "events": [rendered(row["body"]) for row in rows]}, following
 
 
 _TABLES = {"jobs": "job", "datasets": "dataset"}

@@ -6,12 +6,13 @@ its stored events. The result therefore depends on the events alone, never on th
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from include.marquez.server import exact_json
 from include.marquez.server.openlineage import Dataset, Event, Json, Name, parse_time
 
 if TYPE_CHECKING:
@@ -22,12 +23,26 @@ TERMINAL = {"COMPLETE": "COMPLETED", "ABORT": "ABORTED", "FAIL": "FAILED"}
 
 @dataclass
 class Io:
-    """One dataset of a run: when the run first and last named it, and its facets as the run tells them."""
+    """One dataset of a run: when the run first and last named it, and its facets as the run tells them.
+
+    `stored`: what the database holds of it, when it does: its two facets and `told_at`.
+    """
 
     seen_at: datetime
     told_at: datetime
     facets: Json = field(default_factory=dict)
     io_facets: Json = field(default_factory=dict)
+    stored: tuple[str, str, datetime] | None = None
+
+    @cached_property
+    def texts(self) -> tuple[str, str]:
+        """The facets and those of this reading or writing, as JSON; asked once no more events will be added."""
+        return exact_json.dumps(self.facets), exact_json.dumps(self.io_facets)
+
+    @property
+    def same(self) -> bool:
+        """Whether the database holds the same facets."""
+        return self.stored is not None and self.stored[:2] == self.texts
 
     def add(self, dataset: Dataset, at: datetime) -> None:
         self.told_at = at
@@ -58,10 +73,23 @@ class Run:
     parent: tuple[Name, UUID, str] | None = None
     inputs: dict[UUID, Io] = field(default_factory=dict)
     outputs: dict[UUID, Io] = field(default_factory=dict)
+    stored: tuple[str, str] | None = None
+    """The run's facets and its job's as the database holds them, when it does."""
 
     @property
     def started(self) -> datetime | None:
         return self.start_at or self.running_at
+
+    @cached_property
+    def same_io(self) -> bool:
+        """Whether the database holds the same datasets with the same facets; asked once no more events will be applied."""
+        return self.stored is not None and all(
+            io.same for io in (*self.inputs.values(), *self.outputs.values())
+        )
+
+    @property
+    def sort_at(self) -> datetime:
+        return self.started or self.created
 
     @property
     def state(self) -> str:
@@ -119,12 +147,12 @@ class Run:
             known[key] = moment.isoformat() if moment else None
         if self.parent:
             known["parent"] = [*self.parent[0], str(self.parent[1]), self.parent[2]]
-        return json.dumps(known)
+        return exact_json.dumps(known)
 
 
 def resume(run_id: UUID, fold: str, facets: str, job_facets: str) -> Run:
     """Return the run that `Run.fold` and the stored columns describe, without its datasets."""
-    known = json.loads(fold)
+    known = exact_json.loads(fold)
     times = {
         key: datetime.fromisoformat(known[key]) if known[key] else None
         for key in ("created", "updated", "start_at", "running_at", "ended", "completed_at")
@@ -136,9 +164,10 @@ def resume(run_id: UUID, fold: str, facets: str, job_facets: str) -> Run:
         job=(known["job"][0], known["job"][1]),
         last=(last[0], last[1], last[2]),
         end_type=known["end_type"],
-        facets=json.loads(facets),
-        job_facets=json.loads(job_facets),
+        facets=exact_json.loads(facets),
+        job_facets=exact_json.loads(job_facets),
         parent=((parent[0], parent[1]), UUID(parent[2]), parent[3]) if parent else None,
+        stored=(facets, job_facets),
         **times,  # type: ignore[arg-type]  # created and updated are never null in a stored fold
     )
 

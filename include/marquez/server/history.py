@@ -6,9 +6,9 @@ others, and give the same result.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
+from include.marquez.server import exact_json
 from include.marquez.server.fold import Io
 from include.marquez.server.records import lay, told_version
 from include.marquez.server.writes import columns
@@ -73,12 +73,12 @@ async def lay_late(connection: Connection, reads: Sequence[Read]) -> list[Read]:
     )
     laid: dict[UUID, Json] = {}
     for row in rows:
-        facets = laid.setdefault(row["id"], json.loads(row["read_facets"]))
+        facets = laid.setdefault(row["id"], exact_json.loads(row["read_facets"]))
         _, run, io = reads[row["place"] - 1]
         lay(facets, run.id, io)
     if laid:
         await connection.execute(
-            LAY, *columns((key, json.dumps(facets)) for key, facets in sorted(laid.items()))
+            LAY, *columns((key, exact_json.dumps(facets)) for key, facets in sorted(laid.items()))
         )
     known = {row["place"] - 1 for row in rows}
     return [read for place, read in enumerate(reads) if place not in known]
@@ -141,11 +141,16 @@ async def _lay_again(connection: Connection, since: dict[UUID, datetime]) -> Non
     )
     laid: dict[UUID, Json] = {}
     for row in rows:
-        io = Io(row["seen_at"], row["told_at"], json.loads(row["facets"]), json.loads(row["io_facets"]))
+        io = Io(
+            row["seen_at"],
+            row["told_at"],
+            exact_json.loads(row["facets"]),
+            exact_json.loads(row["io_facets"]),
+        )
         lay(laid.setdefault(row["id"], {}), row["run_id"], io)
     if laid:
         await connection.execute(
-            LAY, *columns((key, json.dumps(facets)) for key, facets in sorted(laid.items()))
+            LAY, *columns((key, exact_json.dumps(facets)) for key, facets in sorted(laid.items()))
         )
 
 
@@ -168,7 +173,7 @@ async def move_current(connection: Connection, datasets: set[UUID]) -> None:
     await connection.execute(
         "DELETE FROM column_edge WHERE dataset_id = ANY($1::uuid[])", [row["id"] for row in rows]
     )
-    edges = [(row["id"], *edge) for row in rows for edge in json.loads(row["columns"])]
+    edges = [(row["id"], *edge) for row in rows for edge in exact_json.loads(row["columns"])]
     if edges:
         await connection.execute(INSERT_EDGES, *columns(edges))
 

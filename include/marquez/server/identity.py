@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 from uuid import UUID, uuid5
 
@@ -26,11 +27,17 @@ def made_of(kind: str, *parts: str) -> UUID:
 
 
 def job_id(namespace: str, name: str) -> UUID:
-    return made_of("job", namespace, name)
+    return _named("job", namespace, name) if len(name) <= 300 else made_of("job", namespace, name)
 
 
 def dataset_id(namespace: str, name: str) -> UUID:
-    return made_of("dataset", namespace, name)
+    return _named("dataset", namespace, name) if len(name) <= 300 else made_of("dataset", namespace, name)
+
+
+@lru_cache(maxsize=8192)
+def _named(kind: str, namespace: str, name: str) -> UUID:
+    """Remember what events name again and again; names of usual length only, so that the memory stays bounded."""
+    return made_of(kind, namespace, name)
 
 
 def run_uuid(text: str) -> UUID:

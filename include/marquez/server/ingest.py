@@ -8,14 +8,17 @@
 
 from __future__ import annotations
 
-import json
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from include.marquez.server import history
-from include.marquez.server.fold import Io, Run, apply, begin, resume
+import asyncpg  # type: ignore[import-untyped]  # has no stubs
+
+from include.marquez.server import exact_json, history
+from include.marquez.server.fold import Run, apply, begin
 from include.marquez.server.identity import dataset_id, job_id, lock_keys, made_of
-from include.marquez.server.openlineage import Event, Name, parse_json, read_event, walk_datasets
+from include.marquez.server.known import Wanted, read
+from include.marquez.server.openlineage import Event, Name, read_event, walk_datasets
 from include.marquez.server.records import Job, JobVersion, Table, Version, lay, told_version
 from include.marquez.server.writes import Writes, columns
 
@@ -24,245 +27,211 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from include.marquez.server.database import Connection, Pool
+    from include.marquez.server.fold import Io
     from include.marquez.server.history import Read
+    from include.marquez.server.metrics import Metrics
 
 
-async def take(pool: Pool, events: Sequence[Event]) -> int:
-    """Store events in one transaction; return how many were new. A repeated event changes nothing."""
-    async with pool.acquire() as connection:
-        intake = Intake(connection, events)
-        # The transaction begins with its locks, in one round trip; the keys are integers of our own.
-        keys = ",".join(map(str, intake.locks()))
-        await connection.execute(
-            f"BEGIN; SELECT pg_advisory_xact_lock(key) FROM unnest('{{{keys}}}'::bigint[]) AS key"  # noqa: S608
-        )
-        try:
-            count = await intake.run()
-        except BaseException:
-            await connection.execute("ROLLBACK")
-            raise
-        await connection.execute("COMMIT")
+ATTEMPTS = 3
+"""How often a transaction is tried that the database broke off to part two that wait for each other."""
+
+
+class Ingest:
+    """Takes events into one database and counts what became of them."""
+
+    def __init__(self, pool: Pool, metrics: Metrics) -> None:
+        self.pool = pool
+        self.metrics = metrics
+
+    async def take(self, events: Sequence[Event]) -> int:
+        """Store events in one transaction; return how many were new. A repeated event changes nothing."""
+        begun = time.monotonic()
+        for attempt in range(ATTEMPTS):
+            try:
+                count = await _take(self.pool, events)
+                break
+            except asyncpg.TransactionRollbackError:
+                if attempt == ATTEMPTS - 1:
+                    raise
+        self.metrics.ingest.observe(time.monotonic() - begun)
+        self.metrics.events["stored"] += count
+        self.metrics.events["repeated"] += len(events) - count
         return count
+
+
+async def _take(pool: Pool, events: Sequence[Event]) -> int:
+    intake = Intake(events)
+    async with pool.acquire() as connection:
+        while True:
+            # The transaction begins with its locks, in one round trip; the keys are integers of our own.
+            keys = ",".join(map(str, intake.locks))
+            try:
+                await connection.execute(
+                    f"BEGIN; SELECT pg_advisory_xact_lock(key) FROM unnest('{{{keys}}}'::bigint[]) AS key"  # noqa: S608
+                )
+                if await intake.learn(connection):
+                    count = await intake.store(connection)
+                    await connection.execute("COMMIT")
+                    return count
+            except BaseException:
+                await connection.execute("ROLLBACK")
+                raise
+            # Symlinks, or earlier events of a run, lead to datasets that are not locked yet: begin again with those too.
+            await connection.execute("ROLLBACK")
 
 
 class Intake:
     """One transaction's work on a list of events."""
 
-    def __init__(self, connection: Connection, events: Sequence[Event]) -> None:
-        self.connection = connection
+    def __init__(self, events: Sequence[Event]) -> None:
         self.events = list({event.digest: event for event in events}.values())
         self.clock = datetime.now(UTC)
+        self.wanted = _wanted(self.events)
+        self.locks = lock_keys(self.wanted.locked)
         self.ids: dict[Name, UUID] = {}
-        self.named: set[UUID] = set()
-        self.tables: dict[UUID, Table] = {}
-        self.jobs: dict[UUID, Job] = {}
         self.runs: dict[UUID, Run] = {}
+        self.late: set[UUID] = set()
         self.writes = Writes()
 
-    async def run(self) -> int:
-        await self._store_events()
+    async def learn(self, connection: Connection) -> bool:
+        """Read what is there; return False when that asks for more locks."""
+        self.known = await read(connection, self.wanted)
+        self.tables, self.jobs = self.known.tables, self.known.jobs
+        # A run may have begun under another job than its new events name.
+        jobs = {row.job_id for run, row in self.known.runs.items() if run in self.wanted.runs or not row.told}
+        needed = {*self.locks, *lock_keys(self.tables.keys() | jobs)}
+        if len(needed) == len(self.locks) and jobs <= self.wanted.jobs:
+            return True
+        self.wanted.jobs |= jobs
+        self.locks = sorted(needed)
+        return False
+
+    async def store(self, connection: Connection) -> int:
+        repeated = [event for event in self.events if event.digest in self.known.digests]
+        if repeated:
+            await _revive(connection, repeated)
+        self.events = sorted(
+            (e for e in self.events if e.digest not in self.known.digests), key=lambda e: e.order
+        )
         if not self.events:
             return 0
-        await self._find_datasets(self.events)
-        await self._fold_runs()
-        await self._load_tables()
-        await self._load_jobs()
+        self._write_events()
+        self._write_namespaces()
+        self._name_datasets(self.events)
+        await self._fold_runs(connection)
         self._tell_jobs()
         self._tell_datasets()
         changed = self._make_job_versions()
-        self._write_jobs()
         self._write_runs()
         self._write_parents()
+        self._write_jobs()
+        self._write_edges(changed)
         written, reads, behind = self._plan_versions()
         self._write_datasets()
         self._write_io()
-        await self.writes.run(self.connection)
+        await self.writes.run(connection)
         if behind:
-            reads += await history.lay_late(self.connection, behind)
+            reads += await history.lay_late(connection, behind)
         if written or reads:
-            await history.settle(self.connection, written, reads)
-        await self._write_edges(changed)
-        await self._latest_runs()
+            await history.settle(connection, written, reads)
+        await self._ask_latest_runs(connection)
         return len(self.events)
 
-    # --- reading what is there ---------------------------------------------------------------------------------------
-
-    def locks(self) -> list[int]:
-        touched: set[UUID] = set()
-        for event in self.events:
-            touched |= {dataset_id(*dataset.name) for dataset in walk_datasets(event)}
-            if event.job:
-                touched.add(job_id(*event.job))
-            if event.run:
-                touched.add(event.run)
-            if event.parent:
-                touched |= {job_id(*event.parent[0]), event.parent[1]}
-        return lock_keys(touched)
-
-    async def _store_events(self) -> None:
-        """Store the events and the namespaces they name; go on with the events that are new."""
-        seen: dict[str, datetime] = {}
-        for event in self.events:
-            for name in _namespaces_of(event):
-                seen[name] = min(seen.get(name, event.time), event.time)
-        stored = (
+    def _write_events(self) -> None:
+        rows = (
             (e.digest, e.kind if e.listed else "L", e.time, e.type, e.run, *(e.job or (None, None)), e.body)
-            for e in sorted(self.events, key=lambda e: e.digest)
+            for e in self.events
         )
-        # Namespace rows that would not change are left unlocked: every event of a deployment names the same few.
-        rows = await self.connection.fetch(
-            "WITH spaces AS (INSERT INTO namespace AS n (name, created_at, updated_at)"
-            " SELECT s.name, s.at, s.at FROM unnest($9::text[], $10::timestamptz[]) AS s(name, at)"
-            " WHERE NOT EXISTS (SELECT FROM namespace k WHERE k.name = s.name"
-            " AND (k.stated OR k.created_at <= s.at) AND NOT k.hidden) ORDER BY s.name"
-            " ON CONFLICT (name) DO UPDATE SET hidden = false,"
-            " created_at = CASE WHEN n.stated THEN n.created_at ELSE least(n.created_at, excluded.created_at) END,"
-            " updated_at = CASE WHEN n.stated THEN n.updated_at ELSE least(n.updated_at, excluded.updated_at) END)"
-            " INSERT INTO event (digest, kind, event_time, event_type, run_id, job_namespace, job_name, body)"
+        self.writes.add(
+            "INSERT INTO event (digest, kind, event_time, event_type, run_id, job_namespace, job_name, body)"
             ' SELECT digest, kind::"char", event_time, event_type, run_id, job_namespace, job_name, body FROM unnest('
             "$1::bytea[], $2::text[], $3::timestamptz[], $4::text[], $5::uuid[], $6::text[], $7::text[], $8::text[])"
-            " AS e(digest, kind, event_time, event_type, run_id, job_namespace, job_name, body)"
-            " ON CONFLICT (digest) DO NOTHING RETURNING digest",
-            *columns(stored),
-            list(seen),
-            list(seen.values()),
-        )
-        new = {row["digest"] for row in rows}
-        repeated = [event for event in self.events if event.digest not in new]
-        if repeated:
-            await self._revive(repeated)
-        self.events = sorted((e for e in self.events if e.digest in new), key=lambda e: e.order)
-
-    async def _revive(self, events: list[Event]) -> None:
-        """A repeated event changes nothing, but what was deleted and is told of again is back."""
-        jobs = {job_id(*event.job) for event in events if event.job}
-        jobs |= {job_id(*event.parent[0]) for event in events if event.parent}
-        names = {dataset_id(*dataset.name) for event in events for dataset in walk_datasets(event)}
-        await self.connection.execute(
-            "WITH j AS (UPDATE job SET hidden = false WHERE hidden AND id = ANY($1::uuid[])),"
-            " d AS (UPDATE dataset SET hidden = false WHERE hidden AND id IN"
-            " (SELECT dataset_id FROM dataset_name WHERE id = ANY($2::uuid[]))) SELECT 1",
-            sorted(jobs),
-            sorted(names),
+            " AS e(digest, kind, event_time, event_type, run_id, job_namespace, job_name, body)",
+            *columns(rows),
         )
 
-    async def _find_datasets(self, events: Iterable[Event]) -> None:
+    def _write_namespaces(self) -> None:
+        """Add the namespaces that are new, were hidden, or are older than was known."""
+        rows = []
+        for name, at in sorted(self.wanted.namespaces.items()):
+            created, stated, hidden = self.known.namespaces.get(name, (None, False, False))
+            if created is None or hidden or (not stated and at < created):
+                rows.append((name, at))
+        if rows:
+            self.writes.add(
+                "INSERT INTO namespace AS n (name, created_at, updated_at)"
+                " SELECT s.name, s.at, s.at FROM unnest($1::text[], $2::timestamptz[]) AS s(name, at)"
+                " ON CONFLICT (name) DO UPDATE SET hidden = false,"
+                " created_at = CASE WHEN n.stated THEN n.created_at ELSE least(n.created_at, excluded.created_at) END,"
+                " updated_at = CASE WHEN n.stated THEN n.updated_at ELSE least(n.updated_at, excluded.updated_at) END",
+                *columns(rows),
+            )
+
+    # --- which dataset a name means --------------------------------------------------------------------------------------
+
+    def _name_datasets(self, events: Iterable[Event]) -> None:
         """Learn the id of every dataset that the events name; a symlinked name leads to the dataset it is a name of."""
         told = [dataset for event in events for dataset in walk_datasets(event)]
-        links = (
-            link for dataset in told for link in dataset.facets.get("symlinks", {}).get("identifiers") or ()
-        )
-        sources = {name for dataset in told for name in _sources_of(dataset.facets)}
-        await self._find_names(
-            {dataset.name for dataset in told} | {(k["namespace"], k["name"]) for k in links} | sources
-        )
+        for dataset in told:
+            for name in (dataset.name, *_links_of(dataset.facets), *_sources_of(dataset.facets)):
+                owner = self.known.owners.get(dataset_id(*name))
+                if owner is not None:
+                    self.ids[name] = owner
         for dataset in told:
             self.ids.setdefault(dataset.name, dataset_id(*dataset.name))
 
-    async def _find_names(self, names: set[Name]) -> None:
-        wanted = {dataset_id(*name): name for name in names if name not in self.ids}
-        if not wanted:
-            return
-        for row in await self.connection.fetch(
-            "SELECT id, dataset_id FROM dataset_name WHERE id = ANY($1::uuid[])", list(wanted)
-        ):
-            self.ids[wanted[row["id"]]] = row["dataset_id"]
-            self.named.add(row["id"])
+    async def _look_up(self, connection: Connection, names: set[Name]) -> None:
+        """Learn the owners of names that only earlier events hold."""
+        missing = {dataset_id(*name) for name in names} - self.wanted.names
+        if missing:
+            self.wanted.names |= missing
+            rows = await connection.fetch(
+                "SELECT id, dataset_id FROM dataset_name WHERE id = ANY($1::uuid[])", list(missing)
+            )
+            self.known.owners.update(dict(rows))
+        for name in names:
+            owner = self.known.owners.get(dataset_id(*name))
+            if owner is not None:
+                self.ids[name] = owner
 
-    async def _fold_runs(self) -> None:
+    # --- runs ------------------------------------------------------------------------------------------------------------
+
+    async def _fold_runs(self, connection: Connection) -> None:
         new: dict[UUID, list[Event]] = {}
         for event in self.events:
             if event.run:
                 new.setdefault(event.run, []).append(event)
-        if not new:
-            return
-        rows = await self.connection.fetch(
-            "SELECT id, fold, facets, job_facets FROM run WHERE id = ANY($1::uuid[]) AND fold IS NOT NULL",
-            list(new),
-        )
-        late: list[UUID] = []
-        for row in rows:
-            run = resume(row["id"], row["fold"], row["facets"], row["job_facets"])
-            if run.last < new[run.id][0].order:
-                self.runs[run.id] = run
-            else:
-                late.append(run.id)
-        if self.runs:
-            await self._load_io()
-        if late:
-            bodies = await self.connection.fetch(
-                "SELECT body FROM event WHERE run_id = ANY($1::uuid[])", late
-            )
-            past = [read_event(parse_json(row["body"].encode())) for row in bodies]
-            await self._find_datasets(past)
-            for run_id in late:
-                new[run_id] = sorted((e for e in past if e.run == run_id), key=lambda e: e.order)
+        for run_id, events in new.items():
+            row = self.known.runs.get(run_id)
+            held = row.run if row else None
+            if held is not None and held.last < events[0].order:
+                self.runs[run_id] = held
+            elif held is not None:
+                self.late.add(run_id)
+        if self.late:
+            await self._unfold(connection, new)
         for run_id, events in new.items():
             run = self.runs.setdefault(run_id, begin(events[0]))
             for event in events:
                 apply(run, event, self.ids)
         outputs = [io for run in self.runs.values() for io in run.outputs.values()]
-        await self._find_names({name for io in outputs for name in _sources_of(io.facets)})
+        await self._look_up(connection, {name for io in outputs for name in _sources_of(io.facets)})
 
-    async def _load_io(self) -> None:
-        for row in await self.connection.fetch(
-            "SELECT run_id, dataset_id, is_input, seen_at, told_at, facets, io_facets FROM run_io"
-            " WHERE run_id = ANY($1::uuid[])",
-            list(self.runs),
-        ):
-            run = self.runs[row["run_id"]]
-            side = run.inputs if row["is_input"] else run.outputs
-            io = Io(row["seen_at"], row["told_at"], json.loads(row["facets"]), json.loads(row["io_facets"]))
-            side[row["dataset_id"]] = io
-
-    async def _load_tables(self) -> None:
-        """Read and lock the rows of every dataset that an event or a run names."""
-        wanted = {self.ids[dataset.name] for event in self.events for dataset in walk_datasets(event)}
-        for run in self.runs.values():
-            wanted |= set(run.inputs) | set(run.outputs)
-        if not wanted:
-            return
-        for row in await self.connection.fetch(
-            "SELECT d.id, d.namespace, d.name, d.created_at, d.attributes, d.read_until, d.current_version, d.current_at,"
-            " v.read_facets"
-            " FROM dataset d LEFT JOIN dataset_version v ON v.id = d.current_version"
-            " WHERE d.id = ANY($1::uuid[]) ORDER BY d.id FOR UPDATE OF d",
-            list(wanted),
-        ):
-            self.tables[row["id"]] = Table(
-                json.loads(row["attributes"]),
-                id=row["id"],
-                name=(row["namespace"], row["name"]),
-                created=row["created_at"],
-                read_until=row["read_until"],
-                current_version=row["current_version"],
-                current_at=row["current_at"],
-                read_facets=row["read_facets"] or "{}",
-                told=False,
-            )
-
-    async def _load_jobs(self) -> None:
-        wanted = {job_id(*event.job) for event in self.events if event.job}
-        wanted |= {job_id(*event.parent[0]) for event in self.events if event.parent}
-        wanted |= {job_id(*run.job) for run in self.runs.values()}
-        if not wanted:
-            return
-        for row in await self.connection.fetch(
-            "SELECT id, namespace, name, created_at, updated_at, attributes, current_version, version_at, version_by,"
-            " version_strong FROM job WHERE id = ANY($1::uuid[])",
-            list(wanted),
-        ):
-            self.jobs[row["id"]] = Job(
-                json.loads(row["attributes"]),
-                id=row["id"],
-                name=(row["namespace"], row["name"]),
-                created=row["created_at"],
-                updated=row["updated_at"],
-                current_version=row["current_version"],
-                made_at=row["version_at"],
-                made_by=row["version_by"],
-                made_strong=row["version_strong"],
-            )
+    async def _unfold(self, connection: Connection, new: dict[UUID, list[Event]]) -> None:
+        """Put the stored events of runs that hear of something late beside their new ones, in order."""
+        bodies = await connection.fetch(
+            "SELECT body FROM event WHERE run_id = ANY($1::uuid[])", list(self.late)
+        )
+        past = [read_event(exact_json.loads(row["body"])) for row in bodies]
+        told = [dataset for event in past for dataset in walk_datasets(event)]
+        names = {dataset.name for dataset in told}
+        await self._look_up(connection, names.union(*(_links_of(dataset.facets) for dataset in told)))
+        self._name_datasets(past)
+        for event in past:
+            if event.run in self.late:
+                new[event.run].append(event)
+        for run_id in self.late:
+            new[run_id].sort(key=lambda event: event.order)
 
     # --- what the events say ----------------------------------------------------------------------------------------
 
@@ -316,6 +285,7 @@ class Intake:
                 made.append(JobVersion.of(event.job, inputs, outputs, location, event.time, None))
         if not made:
             return {}
+        held = {job.id: (job.current_version, job.version_created) for job in self.jobs.values()}
         changed: dict[UUID, JobVersion] = {}
         for version in sorted(made, key=lambda version: version.order):
             if self.jobs[version.job].take(version):
@@ -323,6 +293,9 @@ class Intake:
         earliest = {
             version.id: version for version in sorted(made, key=lambda version: version.at, reverse=True)
         }
+        new = [v for v in earliest.values() if not _holds(held[v.job], v)]
+        if not new:
+            return changed
         self.writes.add(
             "INSERT INTO job_version AS v (id, job_id, version, created_at, location, inputs, outputs)"
             " SELECT n.id, n.job_id, n.version, n.at, n.location,"
@@ -331,7 +304,7 @@ class Intake:
             " FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::text[], $6::text[], $7::text[])"
             " AS n(id, job_id, version, at, location, inputs, outputs)"
             " ON CONFLICT (id) DO UPDATE SET created_at = least(v.created_at, excluded.created_at)",
-            *columns(version.row() for version in sorted(earliest.values(), key=lambda version: version.id)),
+            *columns(version.row() for version in sorted(new, key=lambda version: version.id)),
         )
         return changed
 
@@ -348,13 +321,16 @@ class Intake:
                 job.updated,
                 job.now("location"),
                 job.now("description"),
-                json.dumps([label for label in (job.now("type") or ["", None, None])[1:] if label]),
-                json.dumps(job.attributes),
-                json.dumps(job.now("facets") or {}),
+                exact_json.dumps([label for label in (job.now("type") or ["", None, None])[1:] if label]),
+                exact_json.dumps(job.attributes),
+                exact_json.dumps(job.now("facets") or {}),
                 job.current_version,
                 job.made_at,
                 job.made_by,
                 job.made_strong,
+                job.latest_run,
+                job.latest_state,
+                job.latest_at,
             )
             for job in sorted(self.jobs.values(), key=lambda job: job.id)
         ]
@@ -362,57 +338,76 @@ class Intake:
             return
         self.writes.add(
             "INSERT INTO job (id, namespace, name, parent_id, type, created_at, updated_at, location, description, labels,"
-            " attributes, facets, current_version, version_at, version_by, version_strong)"
+            " attributes, facets, current_version, version_at, version_by, version_strong, latest_run, latest_state,"
+            " latest_at)"
             " SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::timestamptz[],"
             " $7::timestamptz[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::uuid[],"
-            " $14::timestamptz[], $15::uuid[], $16::boolean[])"
+            " $14::timestamptz[], $15::uuid[], $16::boolean[], $17::uuid[], $18::text[], $19::timestamptz[])"
             " ON CONFLICT (id) DO UPDATE SET parent_id = excluded.parent_id, type = excluded.type,"
             " created_at = excluded.created_at, updated_at = excluded.updated_at, location = excluded.location,"
             " description = excluded.description, labels = excluded.labels, attributes = excluded.attributes,"
             " facets = excluded.facets, current_version = excluded.current_version, version_at = excluded.version_at,"
-            " version_by = excluded.version_by, version_strong = excluded.version_strong, hidden = false",
+            " version_by = excluded.version_by, version_strong = excluded.version_strong,"
+            " latest_run = excluded.latest_run, latest_state = excluded.latest_state, latest_at = excluded.latest_at,"
+            " hidden = false",
             *columns(rows),
         )
 
     def _write_runs(self) -> None:
-        rows = []
+        new: list[tuple[Any, ...]] = []
+        again: list[tuple[Any, ...]] = []
         for run in sorted(self.runs.values(), key=lambda run: run.id):
             nominal_start, nominal_end = run.nominal
-            rows.append(
-                (
-                    run.id,
-                    job_id(*run.job),
-                    run.created,
-                    run.updated,
-                    nominal_start,
-                    nominal_end,
-                    run.state,
-                    run.started,
-                    run.ended,
-                    run.started or run.created,
-                    json.dumps(run.args),
-                    json.dumps(run.facets),
-                    json.dumps(run.job_facets),
-                    run.fold(),
-                    JobVersion.of_run(run).version if run.version_at else None,
+            job = job_id(*run.job)
+            texts: tuple[str | None, str | None]
+            texts = facets, job_facets = exact_json.dumps(run.facets), exact_json.dumps(run.job_facets)
+            if run.stored:
+                # What did not change is left where it lies: these are the large values of the row.
+                texts = (
+                    None if facets == run.stored[0] else facets,
+                    None if job_facets == run.stored[1] else job_facets,
                 )
+            row = (
+                run.id,
+                job,
+                run.created,
+                run.updated,
+                nominal_start,
+                nominal_end,
+                run.state,
+                run.started,
+                run.ended,
+                run.sort_at,
+                exact_json.dumps(run.args),
+                *texts,
+                run.fold(),
+                JobVersion.of_run(run).version if run.version_at else None,
             )
-        if not rows:
-            return
-        self.writes.add(
-            "INSERT INTO run (id, job_id, created_at, updated_at, nominal_start, nominal_end, state, started_at, ended_at,"
-            " sort_at, args, facets, job_facets, fold, job_version)"
-            " SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[],"
-            " $6::timestamptz[], $7::text[], $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::text[],"
-            " $12::text[], $13::text[], $14::text[], $15::uuid[])"
-            " ON CONFLICT (id) DO UPDATE SET job_id = excluded.job_id, created_at = excluded.created_at,"
-            " updated_at = excluded.updated_at, nominal_start = excluded.nominal_start,"
-            " nominal_end = excluded.nominal_end, state = excluded.state, started_at = excluded.started_at,"
-            " ended_at = excluded.ended_at, sort_at = excluded.sort_at, args = excluded.args,"
-            " facets = excluded.facets, job_facets = excluded.job_facets, fold = excluded.fold,"
-            " job_version = excluded.job_version",
-            *columns(rows),
-        )
+            (again if run.stored else new).append(row)
+            held = self.known.runs.get(run.id)
+            if held is not None and held.job_id != job:
+                self.jobs[held.job_id].asks = True
+            self.jobs[job].has_run(run.id, run.sort_at, run.state)
+        if new:
+            self.writes.add(
+                f"INSERT INTO run ({RUN_COLUMNS}) SELECT * FROM {RUN_ROWS}"  # noqa: S608  # constants
+                " ON CONFLICT (id) DO UPDATE SET job_id = excluded.job_id, created_at = excluded.created_at,"
+                " updated_at = excluded.updated_at, nominal_start = excluded.nominal_start,"
+                " nominal_end = excluded.nominal_end, state = excluded.state, started_at = excluded.started_at,"
+                " ended_at = excluded.ended_at, sort_at = excluded.sort_at, args = excluded.args,"
+                " facets = excluded.facets, job_facets = excluded.job_facets, fold = excluded.fold,"
+                " job_version = excluded.job_version",
+                *columns(new),
+            )
+        if again:
+            self.writes.add(
+                "UPDATE run r SET job_id = n.job_id, created_at = n.created_at, updated_at = n.updated_at,"  # noqa: S608  # constants
+                " nominal_start = n.nominal_start, nominal_end = n.nominal_end, state = n.state,"
+                " started_at = n.started_at, ended_at = n.ended_at, sort_at = n.sort_at, args = n.args,"
+                " facets = coalesce(n.facets, r.facets), job_facets = coalesce(n.job_facets, r.job_facets),"
+                f" fold = n.fold, job_version = n.job_version FROM {RUN_ROWS} AS n({RUN_COLUMNS}) WHERE r.id = n.id",
+                *columns(again),
+            )
 
     def _write_parents(self) -> None:
         """A parent known only from its children is a run that began no later than its first child's first event."""
@@ -420,22 +415,29 @@ class Intake:
         for event in self.events:
             if event.parent and event.parent[1] not in self.runs:
                 name, parent_run, _ = event.parent
-                held = children.get(parent_run)
-                if held is None or event.time < held[1]:
+                held = self.known.runs.get(parent_run)
+                if held is not None and (
+                    held.told or (held.child_at is not None and held.child_at <= event.time)
+                ):
+                    continue
+                earlier = children.get(parent_run)
+                if earlier is None or event.time < earlier[1]:
                     children[parent_run] = (job_id(*name), event.time)
         if not children:
             return
+        for run_id, (job, at) in children.items():
+            held = self.known.runs.get(run_id)
+            if held is not None and held.job_id != job:
+                self.jobs[held.job_id].asks = True
+            self.jobs[job].has_run(run_id, at, "RUNNING")
         self.writes.add(
             "INSERT INTO run AS r (id, job_id, created_at, updated_at, state, started_at, sort_at, child_at, args, facets,"
             " job_facets)"
             " SELECT p.id, p.job_id, p.at, p.at, 'RUNNING', p.at, p.at, p.at, '{}', '{}', '{}'"
             " FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS p(id, job_id, at)"
-            " WHERE NOT EXISTS (SELECT FROM run k WHERE k.id = p.id AND (k.fold IS NOT NULL OR k.child_at <= p.at))"
-            " ORDER BY p.id"
             " ON CONFLICT (id) DO UPDATE SET child_at = excluded.child_at, created_at = excluded.created_at,"
             " updated_at = excluded.updated_at, started_at = excluded.started_at, sort_at = excluded.sort_at,"
-            " job_id = excluded.job_id"
-            " WHERE r.fold IS NULL AND r.child_at > excluded.child_at",
+            " job_id = excluded.job_id",
             *columns((run, job, at) for run, (job, at) in sorted(children.items())),
         )
 
@@ -456,7 +458,7 @@ class Intake:
                     table.now("description"),
                     table.created,
                     datetime.fromisoformat(table.now("updated")) if table.now("updated") else table.created,
-                    json.dumps(table.attributes),
+                    exact_json.dumps(table.attributes),
                     table.read_until,
                     table.current_version,
                     table.current_at,
@@ -480,7 +482,7 @@ class Intake:
         names = sorted(
             (identifier, *name, owner)
             for name, owner in self.ids.items()
-            if owner in self.tables and (identifier := dataset_id(*name)) not in self.named
+            if owner in self.tables and (identifier := dataset_id(*name)) not in self.known.owners
         )
         if names:
             self.writes.add(
@@ -490,55 +492,72 @@ class Intake:
             )
 
     def _write_io(self) -> None:
-        rows = [
-            (
-                run.id,
-                identifier,
-                is_input,
-                io.seen_at,
-                io.told_at,
-                json.dumps(io.facets),
-                json.dumps(io.io_facets),
-            )
-            for run in self.runs.values()
-            for is_input, side in ((True, run.inputs), (False, run.outputs))
-            for identifier, io in side.items()
-        ]
-        if rows:
+        new, again = [], []
+        for run in self.runs.values():
+            for is_input, side in ((True, run.inputs), (False, run.outputs)):
+                for identifier, io in side.items():
+                    facets, io_facets = io.texts
+                    if io.stored is None:
+                        new.append((run.id, identifier, is_input, io.seen_at, io.told_at, facets, io_facets))
+                    elif not io.same or io.told_at != io.stored[2]:
+                        changed = (
+                            None if facets == io.stored[0] else facets,
+                            None if io_facets == io.stored[1] else io_facets,
+                        )
+                        again.append((run.id, identifier, is_input, io.told_at, *changed))
+        if new:
             self.writes.add(
                 "INSERT INTO run_io (run_id, dataset_id, is_input, seen_at, told_at, facets, io_facets)"
                 " SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::boolean[], $4::timestamptz[], $5::timestamptz[],"
                 " $6::text[], $7::text[])"
                 " ON CONFLICT (run_id, is_input, dataset_id) DO UPDATE SET seen_at = excluded.seen_at,"
                 " told_at = excluded.told_at, facets = excluded.facets, io_facets = excluded.io_facets",
-                *columns(rows),
+                *columns(new),
+            )
+        if again:
+            self.writes.add(
+                "UPDATE run_io io SET told_at = n.told_at, facets = coalesce(n.facets, io.facets),"
+                " io_facets = coalesce(n.io_facets, io.io_facets) FROM unnest($1::uuid[], $2::uuid[], $3::boolean[],"
+                " $4::timestamptz[], $5::text[], $6::text[])"
+                " AS n(run_id, dataset_id, is_input, told_at, facets, io_facets)"
+                " WHERE io.run_id = n.run_id AND io.is_input = n.is_input AND io.dataset_id = n.dataset_id",
+                *columns(again),
             )
 
-    async def _write_edges(self, changed: dict[UUID, JobVersion]) -> None:
+    def _write_edges(self, changed: dict[UUID, JobVersion]) -> None:
+        """Draw the edges of jobs anew; those that stay are left alone, so that no row is deleted and written at once."""
         if not changed:
             return
-        await self.connection.execute("DELETE FROM job_edge WHERE job_id = ANY($1::uuid[])", list(changed))
         edges = [
             (job, identifier, is_input)
             for job, version in changed.items()
             for is_input, side in ((True, version.inputs), (False, version.outputs))
             for identifier in side
         ]
+        drawn = columns(edges) if edges else [[], [], []]
+        rows = "unnest($1::uuid[], $2::uuid[], $3::boolean[]) AS n(job_id, dataset_id, is_input)"
+        self.writes.add(
+            f"DELETE FROM job_edge e WHERE e.job_id = ANY($4::uuid[]) AND NOT EXISTS (SELECT FROM {rows}"  # noqa: S608  # constants
+            " WHERE n.job_id = e.job_id AND n.dataset_id = e.dataset_id AND n.is_input = e.is_input)",
+            *drawn,
+            list(changed),
+        )
         if edges:
-            await self.connection.execute(
-                "INSERT INTO job_edge (job_id, dataset_id, is_input)"
-                " SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::boolean[])",
-                *columns(edges),
+            self.writes.add(
+                f"INSERT INTO job_edge (job_id, dataset_id, is_input) SELECT * FROM {rows} ON CONFLICT DO NOTHING",  # noqa: S608  # constants
+                *drawn,
             )
 
-    async def _latest_runs(self) -> None:
-        if self.jobs:
-            await self.connection.execute(
-                "UPDATE job j SET latest_run = r.id, latest_state = r.state FROM"
-                " (SELECT k.id AS job_id, v.id, v.state FROM unnest($1::uuid[]) AS k(id) LEFT JOIN LATERAL"
-                " (SELECT id, state FROM run WHERE job_id = k.id ORDER BY sort_at DESC, id LIMIT 1) v ON true) r"
-                " WHERE j.id = r.job_id AND (j.latest_run, j.latest_state) IS DISTINCT FROM (r.id, r.state)",
-                sorted(self.jobs),
+    async def _ask_latest_runs(self, connection: Connection) -> None:
+        """Where the latest run of a job turned out to be older than it seemed, look which one it is."""
+        asking = sorted(job.id for job in self.jobs.values() if job.asks)
+        if asking:
+            await connection.execute(
+                "UPDATE job j SET latest_run = r.id, latest_state = r.state, latest_at = r.sort_at FROM"
+                " (SELECT k.id AS job_id, v.id, v.state, v.sort_at FROM unnest($1::uuid[]) AS k(id) LEFT JOIN LATERAL"
+                " (SELECT id, state, sort_at FROM run WHERE job_id = k.id ORDER BY sort_at DESC, id LIMIT 1) v ON true) r"
+                " WHERE j.id = r.job_id",
+                asking,
             )
 
     # --- versions -----------------------------------------------------------------------------------------------------
@@ -578,10 +597,10 @@ class Intake:
                 ]
                 behind += [told for told in theirs if told not in now]
                 if now and table.current_version:
-                    facets = json.loads(table.read_facets)
+                    facets = exact_json.loads(table.read_facets)
                     for _, run, io in now:
                         lay(facets, run.id, io)
-                    laid.append((table.current_version, json.dumps(facets)))
+                    laid.append((table.current_version, exact_json.dumps(facets)))
             until = max((io.seen_at for _, _, io in theirs), default=None)
             if until and (table.read_until is None or table.read_until < until):
                 table.read_until, table.told = until, True
@@ -607,19 +626,28 @@ class Intake:
     def _write_versions(
         self, versions: list[Version], moved: list[Version], laid: list[tuple[UUID, str]]
     ) -> None:
-        if versions:
-            versions.sort(key=lambda version: version.id)
+        versions.sort(key=lambda version: version.id)
+        new = [version for version in versions if not version.same]
+        if new:
+            self.writes.add(history.UPSERT + history.ON_CONFLICT, *columns(version.row() for version in new))
+        current = [
+            (version.id, version.current_at) for version in versions if version.same and version.current_at
+        ]
+        if current:
             self.writes.add(
-                history.UPSERT + history.ON_CONFLICT, *columns(version.row() for version in versions)
+                "UPDATE dataset_version v SET current_at = n.at FROM unnest($1::uuid[], $2::timestamptz[]) AS n(id, at)"
+                " WHERE v.id = n.id",
+                *columns(current),
             )
         if laid:
             self.writes.add(history.LAY, *columns(laid))
-        if moved:
+        drawn = [v for v in moved if exact_json.dumps(v.columns) != self.tables[v.dataset_id].columns]
+        if drawn:
             self.writes.add(
                 "DELETE FROM column_edge WHERE dataset_id = ANY($1::uuid[])",
-                [version.dataset_id for version in moved],
+                [version.dataset_id for version in drawn],
             )
-            edges = [(version.dataset_id, *edge) for version in moved for edge in version.columns]
+            edges = [(version.dataset_id, *edge) for version in drawn for edge in version.columns]
             if edges:
                 self.writes.add(history.INSERT_EDGES, *columns(edges))
 
@@ -635,6 +663,8 @@ class Intake:
                 facets=io.facets,
                 output_facets=io.io_facets,
                 columns=self._columns_of(run, io),
+                same=run.same_io,
+                texts=io.texts,
             )
             for identifier, io in run.outputs.items()
         ]
@@ -657,6 +687,23 @@ class Intake:
                 if not theirs or item["field"] in theirs:
                     edges.append([name, str(source), item["field"], *how])
         return edges
+
+
+RUN_COLUMNS = (
+    "id, job_id, created_at, updated_at, nominal_start, nominal_end, state, started_at, ended_at, sort_at, args, facets,"
+    " job_facets, fold, job_version"
+)
+RUN_ROWS = (
+    "unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[],"
+    " $7::text[], $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::text[], $13::text[],"
+    " $14::text[], $15::uuid[])"
+)
+
+
+def _holds(held: tuple[UUID | None, datetime | None], version: JobVersion) -> bool:
+    """Whether a job's current version, stored since some time, is this one or an earlier making of it."""
+    current, created = held
+    return current == version.id and created is not None and created <= version.at
 
 
 def _extend(table: Table, versions: list[Version], moved: list[Version]) -> bool:
@@ -697,7 +744,7 @@ def _infer(table: Table, reads: list[Read]) -> Version | None:
     facets: dict[str, Any] = {}
     for run, io in others:
         lay(facets, run.id, io)
-    first.read_facets = json.dumps(facets)
+    first.read_facets = exact_json.dumps(facets)
     table.current_version, table.current_at, table.told = first.id, first.current_at, True
     return first
 
@@ -717,17 +764,65 @@ def _describe(job: Job, event: Event) -> None:
         job.said("facets", event.order, facets)
 
 
+async def _revive(connection: Connection, events: list[Event]) -> None:
+    """A repeated event changes nothing, but what was deleted and is told of again is back."""
+    jobs = {job_id(*event.job) for event in events if event.job}
+    jobs |= {job_id(*event.parent[0]) for event in events if event.parent}
+    names = {dataset_id(*dataset.name) for event in events for dataset in walk_datasets(event)}
+    spaces = {name for event in events for name in _namespaces_of(event)}
+    await connection.execute(
+        "WITH n AS (UPDATE namespace SET hidden = false WHERE hidden AND name = ANY($3::text[])),"
+        " j AS (UPDATE job SET hidden = false WHERE hidden AND id = ANY($1::uuid[])),"
+        " d AS (UPDATE dataset SET hidden = false WHERE hidden AND id IN"
+        " (SELECT dataset_id FROM dataset_name WHERE id = ANY($2::uuid[]))) SELECT 1",
+        sorted(jobs),
+        sorted(names),
+        sorted(spaces),
+    )
+
+
+def _wanted(events: Iterable[Event]) -> Wanted:
+    """Return what events touch."""
+    wanted = Wanted()
+    for event in events:
+        wanted.digests.append(event.digest)
+        for space in _namespaces_of(event):
+            wanted.namespaces[space] = min(wanted.namespaces.get(space, event.time), event.time)
+        if event.job:
+            wanted.jobs.add(job_id(*event.job))
+        if event.run:
+            wanted.runs.add(event.run)
+        if event.parent:
+            wanted.jobs.add(job_id(*event.parent[0]))
+            wanted.parents.add(event.parent[1])
+        for dataset in walk_datasets(event):
+            wanted.tables.add(dataset_id(*dataset.name))
+            for name in (*_links_of(dataset.facets), *_sources_of(dataset.facets)):
+                wanted.names.add(dataset_id(*name))
+    wanted.names |= wanted.tables
+    return wanted
+
+
 def _namespaces_of(event: Event) -> set[str]:
     names = {event.job[0]} if event.job else set()
     names |= {event.parent[0][0]} if event.parent else set()
     for dataset in walk_datasets(event):
         names.add(dataset.name[0])
-        names |= {link["namespace"] for link in dataset.facets.get("symlinks", {}).get("identifiers") or ()}
+        names |= {namespace for namespace, _ in _links_of(dataset.facets)}
     return names
+
+
+def _links_of(facets: dict[str, Any]) -> set[Name]:
+    """Return the other names that a symlinks facet gives a dataset."""
+    if "symlinks" not in facets:
+        return set()
+    return {(link["namespace"], link["name"]) for link in facets["symlinks"].get("identifiers") or ()}
 
 
 def _sources_of(facets: dict[str, Any]) -> set[Name]:
     """Return the datasets that a column lineage facet points at."""
+    if "columnLineage" not in facets:
+        return set()
     fields = facets.get("columnLineage", {}).get("fields") or {}
     return {
         (item["namespace"], item["name"])

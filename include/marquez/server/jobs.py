@@ -9,6 +9,7 @@ from uuid import UUID
 
 from include.marquez.server.answers import as_json, at, not_found
 from include.marquez.server.identity import job_id, made_of
+from include.marquez.server.paging import Cursor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +28,7 @@ _RUN = (
     "SELECT r.id, r.created_at, r.updated_at, r.nominal_start, r.nominal_end, r.state, r.started_at, r.ended_at, r.args,"
     " r.facets, r.job_facets, r.job_version, r.job_id, j.namespace, j.name FROM run r JOIN job j ON j.id = r.job_id"
 )
+_RUN_IN_ORDER = _RUN.replace("SELECT ", "SELECT r.sort_at, ", 1)
 _JOB = (
     "SELECT j.id, j.namespace, j.name, j.type, j.created_at, j.updated_at, j.location, j.description, j.labels, j.facets,"
     " j.current_version, j.latest_run, j.parent_id, p.name AS parent_name FROM job j LEFT JOIN job p ON p.id = j.parent_id"
@@ -119,14 +121,28 @@ async def run_facets(connection: Connection, run_id: UUID, kind: str) -> Json | 
     return None if facets == "{}" else {"runId": run_id, "facets": as_json(facets)}
 
 
-async def job_runs(connection: Connection, namespace: str, name: str, limit: int, offset: int) -> Json:
+async def job_runs(
+    connection: Connection,
+    namespace: str,
+    name: str,
+    limit: int,
+    offset: int,
+    cursor: Cursor | None = None,
+) -> tuple[Json, Cursor | None]:
+    """Return a page of a job's runs and, if the page is full, where the next one begins."""
     job = await find_job(connection, namespace, name)
+    start = " AND r.sort_at <= $4 AND (r.sort_at < $4 OR r.id > $5)" if cursor else ""
     rows = await connection.fetch(
-        _RUN + " WHERE r.job_id = $1 ORDER BY r.sort_at DESC, r.id LIMIT $2 OFFSET $3", job, limit, offset
+        f"{_RUN_IN_ORDER} WHERE r.job_id = $1{start} ORDER BY r.sort_at DESC, r.id LIMIT $2 OFFSET $3",
+        job,
+        limit,
+        0 if cursor else offset,
+        *((cursor.at, UUID(bytes=cursor.key)) if cursor else ()),
     )
     total = await connection.fetchval("SELECT count(*) FROM run WHERE job_id = $1", job)
     shown = await shown_runs(connection, rows)
-    return {"runs": [shown[row["id"]] for row in rows], "totalCount": total}
+    following = Cursor(rows[-1]["sort_at"], rows[-1]["id"].bytes) if rows and len(rows) == limit else None
+    return {"runs": [shown[row["id"]] for row in rows], "totalCount": total}, following
 
 
 # --- jobs --------------------------------------------------------------------------------------------------------------

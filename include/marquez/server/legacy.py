@@ -14,12 +14,12 @@ from fastapi import APIRouter, Request, Response
 
 from include.marquez.server import VERSION, catalog, datasets, jobs
 from include.marquez.server.answers import answer, invalid, no_such_page, not_found
-from include.marquez.server.ingest import take
 from include.marquez.server.openlineage import NAMESPACE, Json, instant, malformed, parse_time, read_event
-from include.marquez.server.requests import Name, json_object, pool_of, uuid_param
+from include.marquez.server.requests import Name, ingest_of, json_object, pool_of, uuid_param
 
 if TYPE_CHECKING:
     from include.marquez.server.database import Pool
+    from include.marquez.server.ingest import Ingest
 
 router = APIRouter()
 
@@ -102,7 +102,7 @@ async def put_dataset(request: Request, namespace: Name, dataset: Name) -> Respo
             **FACET,
         }
     await _take(
-        pool_of(request),
+        ingest_of(request),
         "DatasetEvent",
         {"dataset": {"namespace": namespace, "name": dataset, "facets": facets}},
     )
@@ -135,7 +135,7 @@ async def put_job(request: Request, namespace: Name, job: Name) -> Response:
             malformed(f"{side} must be an array of objects")
         sides[side] = [{"namespace": item.get("namespace"), "name": item.get("name")} for item in named]
     await _take(
-        pool_of(request),
+        ingest_of(request),
         "JobEvent",
         {"job": {"namespace": namespace, "name": job, "facets": facets}, **sides},
     )
@@ -158,7 +158,7 @@ async def post_run(request: Request, namespace: Name, job: Name) -> Response:
             **FACET,
         }
     await _take(
-        pool_of(request),
+        ingest_of(request),
         "RunEvent",
         {"run": {"runId": run, "facets": facets}, "job": {"namespace": namespace, "name": job}},
     )
@@ -192,7 +192,7 @@ async def mark_run(request: Request, run: Name, what: Name, at: str | None = Non
         )
     job = {"namespace": row["namespace"], "name": row["name"]}
     event = {"eventType": ENDS[what], "run": {"runId": str(run_id)}, "job": job, **sides}
-    await _take(pool_of(request), "RunEvent", event, moment)
+    await _take(ingest_of(request), "RunEvent", event, moment)
     return answer(await _shown(pool_of(request), run_id))
 
 
@@ -201,7 +201,7 @@ async def _shown(pool: Pool, run: UUID) -> Any:
         return await jobs.one_run(connection, run)
 
 
-async def _take(pool: Pool, kind: str, event: Json, moment: datetime | None = None) -> None:
+async def _take(ingest: Ingest, kind: str, event: Json, moment: datetime | None = None) -> None:
     at = instant(moment or datetime.now(UTC))
     told = read_event({"eventTime": at, "producer": PRODUCER, "schemaURL": SCHEMA + kind, **event})
-    await take(pool, [replace(told, listed=False)])
+    await ingest.take([replace(told, listed=False)])

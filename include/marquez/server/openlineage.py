@@ -10,8 +10,12 @@ import json
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
+import orjson
+
+from include.marquez.server import exact_json
 from include.marquez.server.identity import run_uuid
 
 if TYPE_CHECKING:
@@ -25,6 +29,7 @@ Name = tuple[str, str]
 MAX_DEPTH = 200
 """Nesting of JSON beyond which an event is refused; deeper documents exhaust the parser's stack."""
 MAX_NAMESPACE = 1024
+"""Bytes of UTF-8; ordered indexes hold no more of it beside a name."""
 
 
 class Refused(Exception):
@@ -73,7 +78,7 @@ class Event:
     dataset: Dataset | None = None
     listed: bool = True
 
-    @property
+    @cached_property
     def order(self) -> tuple[str, int, str]:
         return (self.time.isoformat(timespec="microseconds"), RANK.get(self.type or "", 2), self.digest.hex())
 
@@ -86,7 +91,19 @@ RANK = {"START": 0, "RUNNING": 1, "OTHER": 2, "COMPLETE": 4, "ABORT": 5, "FAIL":
 
 
 def parse_json(raw: bytes) -> Any:
-    """Return the JSON document, refusing what is not one. Lone surrogates become U+FFFD; NUL is refused."""
+    """Return the JSON document, refusing what is not one. Lone surrogates become U+FFFD; NUL is refused.
+
+    How deep a document nests is asked by `digest_of`, once per event.
+    """
+    if b"\\u0000" not in raw and not exact_json.long_numbers(raw):
+        try:
+            return orjson.loads(raw)
+        except orjson.JSONDecodeError:
+            pass  # read again below, where what is wrong gets its name and what is merely odd is mended
+    return _parse_slowly(raw)
+
+
+def _parse_slowly(raw: bytes) -> Any:
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
@@ -101,7 +118,7 @@ def parse_json(raw: bytes) -> Any:
         malformed(f"The request body nests deeper than {MAX_DEPTH} levels")
     except ValueError as error:
         malformed(f"The request body is not JSON: {error}")
-    return _clean(value, 0) if _suspicious(text) else _shallow_enough(value, text)
+    return _clean(value, 0) if SUSPICIOUS.search(text) else value
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -117,17 +134,6 @@ def _finite(text: str) -> float:
 
 SURROGATE = re.compile("[\ud800-\udfff]")
 SUSPICIOUS = re.compile(r"\\u(?:0000|[dD][89a-fA-F])|[\ud800-\udfff]")
-
-
-def _suspicious(text: str) -> bool:
-    return SUSPICIOUS.search(text) is not None
-
-
-def _shallow_enough(value: Any, text: str) -> Any:
-    # Cheap upper bound first: a document with few brackets cannot nest deeply.
-    if text.count("[") + text.count("{") > MAX_DEPTH:
-        _depth(value, 0)
-    return value
 
 
 def _depth(value: Any, level: int) -> None:
@@ -157,14 +163,25 @@ def _clean(value: Any, level: int) -> Any:
     return value
 
 
+SPARE_LEVELS = 254 - MAX_DEPTH
+"""orjson writes 254 levels; the rest stays free for what an answer puts around an event."""
+
+
 def digest_of(value: Any) -> tuple[bytes, str]:
-    """Return the identity of an event (SHA-256 of its canonical JSON) and that JSON."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).digest(), text
+    """Return the identity of an event (SHA-256 of its canonical JSON) and that JSON; refuse what nests too deep."""
+    nested = value
+    for _ in range(SPARE_LEVELS):
+        nested = [nested]
+    try:
+        raw = orjson.dumps(nested, option=orjson.OPT_SORT_KEYS)[SPARE_LEVELS:-SPARE_LEVELS]
+    except TypeError:  # too deep, or an integer beyond 64 bits
+        _depth(value, 0)
+        raw = exact_json.dumps(value, sort_keys=True).encode()
+    return hashlib.sha256(raw).digest(), raw.decode()
 
 
 def read_event(value: Any) -> Event:
-    """Return the event that a JSON document tells.
+    """Return the event that a JSON document tells; the document is used up: the event keeps and changes parts of it.
 
     Raises
     ------
@@ -175,6 +192,9 @@ def read_event(value: Any) -> Event:
         raise Refused(422, {"errors": ["The request body must not be null"]})
     if not isinstance(value, dict):
         malformed(f"An event is a JSON object, not {_kind(value)}")
+    digest, body = digest_of(value)
+    if "null" in body:
+        value = without_nulls(value)
     schema_url = value.get("schemaURL")
     if schema_url is not None:
         _uri(schema_url, "schemaURL")
@@ -186,7 +206,6 @@ def read_event(value: Any) -> Event:
     time = _time(value.get("eventTime"), "eventTime", errors)
     if value.get("producer") is None:
         errors.append("producer must not be null")
-    digest, body = digest_of(value)
     known: Json = {"kind": kind, "digest": digest, "type": None, "body": body}
     if kind == "D":
         known["dataset"] = _dataset(value.get("dataset"), "dataset", errors)
@@ -241,8 +260,7 @@ def _dataset(dataset: Any, path: str, errors: list[str]) -> Dataset | None:
         return None
     _object(dataset, path)
     namespace, name = _text(dataset, "namespace", path, errors), _text(dataset, "name", path, errors)
-    if len(namespace) > MAX_NAMESPACE:
-        errors.append(f"{path}.namespace must not be longer than {MAX_NAMESPACE} characters")
+    _check_length(namespace, f"{path}.namespace", errors)
     facets = _facets(dataset.get("facets"), f"{path}.facets", DATASET_FACETS, errors)
     side = "inputFacets" if path.startswith("inputs") else "outputFacets"
     io_facets = _facets(dataset.get(side), f"{path}.{side}", {}, errors)
@@ -258,8 +276,7 @@ def safe_namespace(text: str, path: str, errors: list[str]) -> str:
     >>> safe_namespace("name space", "job.namespace", [])
     'name_space'
     """
-    if len(text) > MAX_NAMESPACE:
-        errors.append(f"{path} must not be longer than {MAX_NAMESPACE} characters")
+    _check_length(text, path, errors)
     return NAMESPACE.sub("_", text)
 
 
@@ -303,7 +320,8 @@ def _check_symlinks(facet: Json, path: str, errors: list[str]) -> None:
     for i, item in enumerate(_list(facet.get("identifiers"), f"{path}.identifiers")):
         _object(item, f"{path}.identifiers[{i}]")
         for key in ("namespace", "name"):
-            _text(item, key, f"{path}.identifiers[{i}]", errors)
+            item[key] = _text(item, key, f"{path}.identifiers[{i}]", errors)
+        _check_length(item["namespace"], f"{path}.identifiers[{i}].namespace", errors)
 
 
 def _check_column_lineage(facet: Json, path: str, errors: list[str]) -> None:
@@ -318,7 +336,7 @@ def _check_column_lineage(facet: Json, path: str, errors: list[str]) -> None:
         for i, item in enumerate(_list(output.get("inputFields"), f"{path}.fields.{name}.inputFields")):
             _object(item, f"{path}.fields.{name}.inputFields[{i}]")
             for key in ("namespace", "name", "field"):
-                _text(item, key, f"{path}.fields.{name}.inputFields[{i}]", errors)
+                item[key] = _text(item, key, f"{path}.fields.{name}.inputFields[{i}]", errors)
 
 
 def _needs(*keys: str) -> Callable[[Json, str, list[str]], None]:
@@ -377,24 +395,18 @@ def _facets(value: Any, path: str, typed: Mapping[str, Typed], errors: list[str]
     _object(value, path)
     facets: Json = {}
     for name, facet in value.items():
-        if facet is None:
-            continue
         key = "parent" if name == "parentRun" and typed is RUN_FACETS else name
+        facets[key] = facet
         known = typed.get(key)
         if known is None:
-            facets[key] = without_nulls(facet)
-            continue
-        if typed is DATASET_FACETS and key == "description":
             continue
         _object(facet, f"{path}.{key}")
-        copy = without_nulls(facet)
         for required in ("_producer", "_schemaURL"):
-            if copy.get(required) is None:
+            if facet.get(required) is None:
                 errors.append(f"{path}.{key}.{required} must not be null")
             else:
-                _uri(copy[required], f"{path}.{key}.{required}")
-        known.check(copy, f"{path}.{key}", errors)
-        facets[key] = without_nulls(copy)
+                _uri(facet[required], f"{path}.{key}.{required}")
+        known.check(facet, f"{path}.{key}", errors)
     return facets
 
 
@@ -438,9 +450,18 @@ def parse_time(text: str) -> datetime | None:
         moment = datetime(
             int(year), int(month), int(day), int(hour), int(minute), int(second or 0), tzinfo=zone
         )
-        return moment.astimezone(UTC) + timedelta(microseconds=(nanos + 500) // 1000)
+        return _finite_time(moment.astimezone(UTC) + timedelta(microseconds=(nanos + 500) // 1000))
     except (ValueError, OverflowError):
         return None
+
+
+def _finite_time(moment: datetime) -> datetime:
+    """Return the instant, the calendar's first and last as their neighbours: to the database driver those are infinity."""
+    return min(max(moment, FIRST), LAST)
+
+
+FIRST = datetime.min.replace(tzinfo=UTC) + timedelta(microseconds=1)
+LAST = datetime.max.replace(tzinfo=UTC) - timedelta(microseconds=1)
 
 
 def instant(moment: datetime) -> str:
@@ -471,7 +492,7 @@ def _time(value: Any, path: str, errors: list[str]) -> datetime | None:
         return None
     if isinstance(value, int | float) and not isinstance(value, bool):
         try:
-            return datetime.fromtimestamp(value, UTC)
+            return _finite_time(datetime.fromtimestamp(value, UTC))
         except (ValueError, OverflowError, OSError):
             malformed(f"{path}: {value} is not an instant")
     moment = parse_time(value) if isinstance(value, str) else None
@@ -489,6 +510,11 @@ def _text(value: Json, key: str, path: str, errors: list[str]) -> str:
     if not text.strip():
         errors.append(f"{path}.{key} must not be blank")
     return text
+
+
+def _check_length(namespace: str, path: str, errors: list[str]) -> None:
+    if len(namespace) > MAX_NAMESPACE // 4 and len(namespace.encode()) > MAX_NAMESPACE:
+        errors.append(f"{path} must not be longer than {MAX_NAMESPACE} bytes")
 
 
 def _scalar(value: Any, path: str) -> str:
@@ -518,8 +544,15 @@ NOT_URI = re.compile(r"[\s<>\"{}|\\^`\x00-\x1f\x7f]|%(?![0-9A-Fa-f]{2})")
 
 
 def _uri(value: Any, path: str) -> None:
-    if not isinstance(value, str) or NOT_URI.search(value):
+    # Producers repeat a few short URIs in every facet; long ones are not worth remembering.
+    check = _is_uri if isinstance(value, str) and len(value) <= 300 else _is_uri.__wrapped__
+    if not check(value):
         malformed(f"{path}: {str(value)[:60]!r} is not a URI")
+
+
+@lru_cache(maxsize=2048)
+def _is_uri(value: Any) -> bool:
+    return isinstance(value, str) and not NOT_URI.search(value)
 
 
 def _kind(value: Any) -> str:
@@ -534,7 +567,7 @@ def _kind(value: Any) -> str:
 
 def rendered(body: str) -> Json:
     """Return a stored run event as Marquez answers it: typed facets with every declared field, times in UTC."""
-    event: Json = json.loads(body)
+    event: Json = exact_json.loads(body)
     answer: Json = {"eventType": event.get("eventType"), "eventTime": _rendered_time(event["eventTime"])}
     run = event["run"]
     answer["run"] = {"runId": str(run["runId"]), "facets": _rendered_facets(run.get("facets"), RUN_FACETS)}

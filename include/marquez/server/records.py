@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from include.marquez.server import exact_json
 from include.marquez.server.identity import job_id, made_of
 
 if TYPE_CHECKING:
@@ -37,16 +38,25 @@ class Register:
 
 @dataclass
 class Job(Register):
-    """A job; `made_at`, `made_by`, `made_strong` tell what made its current version and with it its edges."""
+    """A job; `made_at`, `made_by`, `made_strong` tell what made its current version and with it its edges.
+
+    Its latest run is the one that sorts last, of equal ones the one with the smallest id; `asks`: whether only the
+    database can say which one that is now.
+    """
 
     id: UUID = field(kw_only=True)
     name: Name = field(kw_only=True)
     created: datetime = field(kw_only=True)
     updated: datetime = field(kw_only=True)
     current_version: UUID | None = None
+    version_created: datetime | None = None
     made_at: datetime | None = None
     made_by: UUID | None = None
     made_strong: bool | None = None
+    latest_run: UUID | None = None
+    latest_state: str | None = None
+    latest_at: datetime | None = None
+    asks: bool = False
 
     def take(self, version: JobVersion) -> bool:
         """Make a version current if it is later than the current one; return whether the edges change."""
@@ -58,6 +68,15 @@ class Job(Register):
         self.made_by, self.made_strong = version.by, version.strong
         return changed
 
+    def has_run(self, run: UUID, sort_at: datetime, state: str) -> None:
+        """Hear of a run of this job, new or changed."""
+        if self.latest_at is not None and run != self.latest_run:
+            if (sort_at, -run.int) < (self.latest_at, -(self.latest_run or run).int):
+                return
+        elif self.latest_at is not None and sort_at < self.latest_at:
+            self.asks = True  # the latest run turns out to be older: another one may be the latest now
+        self.latest_run, self.latest_state, self.latest_at = run, state, sort_at
+
     @property
     def order(self) -> tuple[bool, datetime | None, str]:
         return (bool(self.made_strong), self.made_at, str(self.made_by or ""))
@@ -65,7 +84,7 @@ class Job(Register):
 
 @dataclass
 class Table(Register):
-    """A dataset; `current_*` and `read_facets` describe its current version and what its readers say of it."""
+    """A dataset; `current_*`, `read_facets` and `columns` describe its current version and what its readers say of it."""
 
     id: UUID = field(kw_only=True)
     name: Name = field(kw_only=True)
@@ -74,6 +93,7 @@ class Table(Register):
     current_version: UUID | None = None
     current_at: datetime | None = None
     read_facets: str = "{}"
+    columns: str = "[]"
     told: bool = True
 
 
@@ -91,6 +111,10 @@ class Version:
     columns: list[list[Any]] = field(default_factory=list)
     inferred: bool = False
     read_facets: str = "{}"
+    same: bool = False
+    """Stored already, and of the same content: only when it became current may have changed."""
+    texts: tuple[str, str] | None = None
+    """Both kinds of facets as JSON, where they are known."""
 
     def row(self) -> tuple[Any, ...]:
         fields = [
@@ -115,9 +139,8 @@ class Version:
             self.facets.get("lifecycleStateChange", {}).get("lifecycleStateChange") or "",
             self.facets.get("documentation", {}).get("description"),
             self.facets.get("dataSource", {}).get("name") or "default",
-            json.dumps(self.facets),
-            json.dumps(self.output_facets),
-            json.dumps(self.columns),
+            *(self.texts or (exact_json.dumps(self.facets), exact_json.dumps(self.output_facets))),
+            exact_json.dumps(self.columns),
             self.inferred,
             self.read_facets,
         )
@@ -195,7 +218,7 @@ class JobVersion:
 
     def row(self) -> tuple[Any, ...]:
         inputs, outputs = (
-            json.dumps([str(i) for i in self.inputs]),
-            json.dumps([str(o) for o in self.outputs]),
+            exact_json.dumps([str(i) for i in self.inputs]),
+            exact_json.dumps([str(o) for o in self.outputs]),
         )
         return (self.id, self.job, self.version, self.at, self.location, inputs, outputs)

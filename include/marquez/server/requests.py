@@ -14,6 +14,7 @@ from include.marquez.server.openlineage import malformed, parse_json
 
 if TYPE_CHECKING:
     from include.marquez.server.database import Pool
+    from include.marquez.server.ingest import Ingest
     from include.marquez.server.openlineage import Json
 
 SLASH = "\uffff"
@@ -31,6 +32,11 @@ Name = Annotated[str, Path(), AfterValidator(_whole)]
 def pool_of(request: Request) -> Pool:
     pool: Pool = request.app.state.pool
     return pool
+
+
+def ingest_of(request: Request) -> Ingest:
+    ingest: Ingest = request.app.state.ingest
+    return ingest
 
 
 def whole_number(text: str | None, name: str, default: int, *, lowest: int | None = 0) -> int:

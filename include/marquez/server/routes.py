@@ -13,12 +13,13 @@ from fastapi.responses import PlainTextResponse
 from include.marquez.server import catalog, columns, datasets, events, graph, jobs, runs
 from include.marquez.server.answers import ApiError, answer, coded, invalid, no_such_page
 from include.marquez.server.identity import run_uuid
-from include.marquez.server.ingest import take
 from include.marquez.server.legacy import router as legacy_router
 from include.marquez.server.openlineage import Event, Refused, malformed, parse_json, parse_time, read_event
+from include.marquez.server.paging import link_next, read_cursor
 from include.marquez.server.requests import (
     SLASH,
     Name,
+    ingest_of,
     json_body,
     one_of,
     pool_of,
@@ -64,7 +65,7 @@ async def post_event(request: Request) -> Response:
     body = await json_body(request)
     if not body.strip():
         raise Refused(422, {"errors": ["The request body must not be null"]})
-    await take(pool_of(request), [read_event(parse_json(body))])
+    await ingest_of(request).take([read_event(parse_json(body))])
     return Response(status_code=201)
 
 
@@ -87,7 +88,9 @@ async def post_batch(request: Request) -> Response:
             statuses.append({"status": 201})
         except Refused as refused:
             statuses.append({"status": refused.status, "error": refused.body})
-    new = await take(pool_of(request), accepted) if accepted else 0
+    ingest = ingest_of(request)
+    new = await ingest.take(accepted) if accepted else 0
+    ingest.metrics.events["refused"] += len(statuses) - len(accepted)
     return answer({"accepted": len(accepted), "new": new, "events": statuses})
 
 
@@ -143,24 +146,29 @@ async def get_events(
     job: str | None = None,
     run: str | None = None,
     eventType: str | None = None,
+    cursor: str | None = None,
 ) -> Response:
-    """Return run events, newest first; `namespace`, `job`, `run`, `eventType` narrow them (additions to Marquez)."""
+    """Return run events, newest first.
+
+    Additions to Marquez: `namespace`, `job`, `run`, `eventType` narrow them; `cursor` goes on where the Link header of
+    a full page points.
+    """
     direction = one_of(sortDirection, "sortDirection", ("DESC", "ASC")) or "DESC"
     async with pool_of(request).acquire() as connection:
-        return answer(
-            await events.list_events(
-                connection,
-                before=_moment(before, events.LATEST),
-                after=_moment(after, events.EARLIEST),
-                ascending=direction == "ASC",
-                limit=window.limit,
-                offset=window.offset,
-                namespace=text_param(namespace),
-                job=text_param(job),
-                run=run_uuid(run) if run else None,
-                event_type=eventType.upper() if eventType else None,
-            )
+        found, following = await events.list_events(
+            connection,
+            before=_moment(before, events.LATEST),
+            after=_moment(after, events.EARLIEST),
+            ascending=direction == "ASC",
+            limit=window.limit,
+            offset=window.offset,
+            namespace=text_param(namespace),
+            job=text_param(job),
+            run=run_uuid(run) if run else None,
+            event_type=eventType.upper() if eventType else None,
+            cursor=read_cursor(cursor, 32),
         )
+    return link_next(request, answer(found), following)
 
 
 ZONED = re.compile(r"(?:Z|[+-]\d\d:?\d\d)(?:\[.*\])?$", re.IGNORECASE)
@@ -288,9 +296,15 @@ async def get_job_version(request: Request, namespace: Name, job: Name, version:
 
 
 @router.get(f"{V1}/namespaces/{{namespace}}/jobs/{{job}}/runs", tags=["runs"])
-async def get_job_runs(request: Request, namespace: Name, job: Name, window: Paged) -> Response:
+async def get_job_runs(
+    request: Request, namespace: Name, job: Name, window: Paged, cursor: str | None = None
+) -> Response:
+    """Return the runs of a job, newest first; `cursor` goes on where the Link header of a full page points (an addition)."""
     async with pool_of(request).acquire() as connection:
-        return answer(await jobs.job_runs(connection, namespace, job, window.limit, window.offset))
+        found, following = await jobs.job_runs(
+            connection, namespace, job, window.limit, window.offset, read_cursor(cursor, 16)
+        )
+    return link_next(request, answer(found), following)
 
 
 @router.post(f"{V1}/namespaces/{{namespace}}/jobs/{{job}}/tags/{{tag}}", tags=["tags"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import ipaddress
 import signal
 import socket
@@ -15,8 +16,10 @@ import structlog
 import uvicorn
 
 from include.errors import ConfigurationError
-from include.marquez.server.app import BODY_LIMIT_BYTES, create_admin, create_app
+from include.marquez.server.app import Limits, create_admin, create_app
 from include.marquez.server.database import open_pool
+from include.marquez.server.logs import configure_logs
+from include.marquez.server.retention import Removed, remove_old_runs
 from include.settings import settings
 
 if TYPE_CHECKING:
@@ -26,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 GRACE_S = 3
 """How long running requests may take to finish after SIGTERM."""
+GARBAGE_THRESHOLD = 100_000
+"""Objects made between two searches for garbage in cycles; Python's default is 700."""
 
 
 def serve(
@@ -35,7 +40,7 @@ def serve(
     dsn: str,
     token: str | None = None,
     *,
-    body_limit_bytes: int = BODY_LIMIT_BYTES,
+    limits: Limits | None = None,
 ) -> None:
     """Serve the API and the admin port until SIGTERM or SIGINT.
 
@@ -48,14 +53,21 @@ def serve(
         raise ConfigurationError(
             f"the lineage server has no accounts: binding {host} needs a bearer token (set MARQUEZ_TOKEN), or bind 127.0.0.1"
         )
-    with asyncio.Runner(loop_factory=uvicorn.Config("", loop="auto").get_loop_factory()) as runner:
-        runner.run(_serve(host, port, admin_port, dsn, token, body_limit_bytes))
+    # Events are thousands of small objects that live for one request and hold no cycles: look for garbage rarely, and never
+    # among what was loaded at the start.
+    gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD, 20, 100)
+    with asyncio.Runner(
+        loop_factory=uvicorn.Config("", loop="auto", log_config=None).get_loop_factory()
+    ) as runner:
+        runner.run(_serve(host, port, admin_port, dsn, token, limits or Limits()))
 
 
 def serve_from_settings(
     host: str | None = None, port: int | None = None, admin_port: int | None = None
 ) -> None:
     """Serve at the addresses of MARQUEZ_URL and MARQUEZ_ADMIN_URL, on the database of THROUGHLINE_LINEAGE_DSN."""
+    configure_logs()
     chosen = settings()
     if chosen.lineage_dsn is None:
         raise ConfigurationError(
@@ -69,6 +81,49 @@ def serve_from_settings(
         admin_port or admin.port or 5001,
         chosen.lineage_dsn.get_secret_value(),
         token,
+        limits=Limits(
+            body_bytes=chosen.lineage_body_limit_mb * 1024 * 1024,
+            statement_timeout_s=chosen.lineage_statement_timeout_s,
+            read_only=chosen.lineage_read_only,
+            retention_days=chosen.lineage_retention_days,
+        ),
+    )
+
+
+def remove_runs_older_than(days: float, *, dry: bool = False) -> Removed | None:
+    """Remove old runs from the database of THROUGHLINE_LINEAGE_DSN; None when a server is at it now.
+
+    Raises
+    ------
+    ConfigurationError
+        No database is set, or it cannot be opened.
+    """
+    chosen = settings()
+    if chosen.lineage_dsn is None:
+        raise ConfigurationError(
+            "the lineage server's database is not set: set THROUGHLINE_LINEAGE_DSN to postgresql://…"
+        )
+    dsn = chosen.lineage_dsn.get_secret_value()
+
+    async def remove() -> Removed | None:
+        try:
+            pool = await open_pool(dsn, size=1)
+        except UNOPENED as error:
+            raise _cannot_open(error) from error
+        try:
+            return await remove_old_runs(pool, days, dry=dry)
+        finally:
+            await pool.close()
+
+    return asyncio.run(remove())
+
+
+UNOPENED = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError)
+
+
+def _cannot_open(error: Exception) -> ConfigurationError:
+    return ConfigurationError(
+        f"the lineage database cannot be opened ({type(error).__name__}: {error}); see THROUGHLINE_LINEAGE_DSN"
     )
 
 
@@ -87,16 +142,12 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _serve(
-    host: str, port: int, admin_port: int, dsn: str, token: str | None, body_limit_bytes: int
-) -> None:
+async def _serve(host: str, port: int, admin_port: int, dsn: str, token: str | None, limits: Limits) -> None:
     try:
         await (await open_pool(dsn, size=1)).close()
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
-        raise ConfigurationError(
-            f"the lineage database cannot be opened ({type(error).__name__}: {error}); see THROUGHLINE_LINEAGE_DSN"
-        ) from error
-    api = create_app(dsn, token=token, body_limit_bytes=body_limit_bytes)
+    except UNOPENED as error:
+        raise _cannot_open(error) from error
+    api = create_app(dsn, token=token, limits=limits)
     servers = []
     sockets = []
     for app, wanted, name, lifespan in (

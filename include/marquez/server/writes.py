@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,21 +22,29 @@ class Writes:
     """
 
     def __init__(self) -> None:
-        self._parts: list[str] = []
+        self._parts: list[tuple[str, int]] = []
         self._arguments: list[Any] = []
 
     def add(self, statement: str, *arguments: Any) -> None:
         """Add an INSERT, UPDATE or DELETE with its ``$n`` arguments."""
-        offset = len(self._arguments)
-        self._parts.append(PLACEHOLDER.sub(lambda match: f"${int(match[1]) + offset}", statement))
+        self._parts.append((statement, len(self._arguments)))
         self._arguments += arguments
 
     async def run(self, connection: Connection) -> None:
         if not self._parts:
             return
-        parts = ", ".join(f"w{n} AS ({part})" for n, part in enumerate(self._parts))
-        await connection.execute(f"WITH {parts} SELECT 1", *self._arguments)
+        await connection.execute(_joined(tuple(self._parts)), *self._arguments)
         self._parts, self._arguments = [], []
+
+
+@lru_cache(maxsize=512)
+def _joined(parts: tuple[tuple[str, int], ...]) -> str:
+    """Return the one statement of several, their placeholders counted on from the given offsets."""
+    numbered = (
+        PLACEHOLDER.sub(lambda match, offset=offset: f"${int(match[1]) + offset}", text)  # type: ignore[misc]  # mypy cannot infer the lambda's default
+        for text, offset in parts
+    )
+    return f"WITH {', '.join(f'w{n} AS ({text})' for n, text in enumerate(numbered))} SELECT 1"
 
 
 def columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:

@@ -1,0 +1,318 @@
+"""The embedded lineage server: events taken per second, reads on a long history, memory.
+
+    make bench ONLY=lineage-server
+    .venv/bin/python tests/bench/bench_lineage_server.py --large     # also 10 000 jobs x 20 runs: a quarter of an hour
+
+Each figure stands beside a floor of the same run, the bare insert of the same JSON over as many connections, and beside
+what a real Marquez 0.51.1 did on a machine of two cores that it shared with its database and its client. With
+MARQUEZ_URL set, the Marquez there takes the same events in the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import httpx
+import psycopg
+from lineage_load import Client, Pace, Plan, batches, cpu_seconds, floor, pss_mb, pump
+
+from include.stack.postgres import temporary_cluster
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[2]
+API = "/api/v1"
+MARQUEZ_PER_SECOND = {1: 26.9, 4: 52.7, 8: 50.9}
+"""Events per second of Marquez 0.51.1 by clients (events of 11.6 kB; JVM, PostgreSQL and client on two cores)."""
+MARQUEZ_MEMORY_MB = 839
+INGEST_FACTOR, BATCH_FACTOR = 4, 15
+BATCH = 200
+MEMORY_GOAL_MB = 200
+GROWTH_GOAL = 1.3
+MS_PER_MB = 25
+REPEAT = 60
+
+
+@dataclass(frozen=True)
+class Server:
+    url: str
+    dsn: str
+    process: int
+
+
+class Verdicts:
+    """The goals, each printed as it is judged."""
+
+    def __init__(self) -> None:
+        self.short = False
+
+    def judge(self, what: str, figure: float, relation: str, bound: float, unit: str, note: str = "") -> None:
+        met = figure >= bound if relation == ">=" else figure <= bound
+        self.short |= not met
+        note = f", {note}" if note else ""
+        print(
+            f"lineage-server {what}: {figure:.4g} {unit} (goal {relation} {bound:.4g} {unit}{note}) {'ok' if met else 'short'}"
+        )
+
+
+@contextmanager
+def running(dsn: str) -> Iterator[Server]:
+    """The server in a process of its own, on an empty database of this cluster."""
+    name = f"bench_{time.monotonic_ns()}"
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    ports = []
+    for _ in range(2):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            ports.append(probe.getsockname()[1])
+    url, admin = (f"http://127.0.0.1:{port}" for port in ports)
+    environment = os.environ | {
+        "THROUGHLINE_LINEAGE_DSN": f"{dsn.rsplit('/', 1)[0]}/{name}",
+        "MARQUEZ_URL": url,
+        "MARQUEZ_ADMIN_URL": admin,
+        "PYTHONPATH": str(ROOT),
+    }
+    command = [sys.executable, *PROFILE, "-m", "include.marquez.server"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
+        try:
+            while process.poll() is None:
+                try:
+                    if httpx.get(f"{admin}/ping", timeout=2).status_code == 200:
+                        break
+                except httpx.HTTPError:
+                    time.sleep(0.05)
+            yield Server(url, environment["THROUGHLINE_LINEAGE_DSN"], process.pid)
+        finally:
+            process.terminate()
+
+
+PROFILE = os.environ.get("LINEAGE_PROFILE", "").split()
+
+
+def get(client: Client, path: str) -> Any:
+    return json.loads(client.ask("GET", API + path))
+
+
+def check(client: Client, plan: Plan) -> None:
+    """The answer before the time: every run of a plan is there and completed, and the graph has its shape."""
+    last = plan.jobs - 1
+    for k in (0, plan.jobs // 2, last):
+        runs = get(client, f"/namespaces/{plan.name}/jobs/{plan.job_name(k)}/runs?limit=3")
+        newest = plan.run_id(k, plan.runs - 1)
+        if (runs["totalCount"], runs["runs"][0]["id"], runs["runs"][0]["state"]) != (
+            plan.runs,
+            newest,
+            "COMPLETED",
+        ):
+            raise SystemExit(f"wrong answer: job {k} of {plan} has {runs['totalCount']} runs")
+    jobs = get(client, f"/namespaces/{plan.name}/jobs?limit=1")
+    if jobs["totalCount"] != plan.jobs:
+        raise SystemExit(f"wrong answer: {jobs['totalCount']} jobs, expected {plan.jobs}")
+    graph = get(client, f"/lineage?nodeId={quote(f'dataset:file:{plan.hub}', safe='')}&depth=1")["graph"]
+    jobs_of_hub = plan.jobs - plan.jobs // 2 + 1 + 2
+    found = sum(node["type"] == "JOB" for node in graph)
+    if found != min(jobs_of_hub, plan.jobs):
+        raise SystemExit(f"wrong answer: {found} jobs one hop from the hub, expected {jobs_of_hub}")
+
+
+def ingest(verdicts: Verdicts, dsn: str, events: int) -> None:
+    peer = os.environ.get("MARQUEZ_URL")
+    print(
+        f"{'events taken':28}{'events/s':>10}{'p50 ms':>8}{'p95 ms':>8}{'CPU ms':>8}{'floor/s':>9}{'ratio':>7}"
+    )
+    with running(dsn) as server:
+        client = Client(server.url)
+        pump(server.url, f"{API}/lineage", Plan("warm", 8, 6).events(), 4)
+        for clients, theirs in MARQUEZ_PER_SECOND.items():
+            plan = Plan(f"ingest{clients}", 20, events // 40)
+            bodies = list(plan.events())
+            used = cpu_seconds(server.process)
+            pace = pump(server.url, f"{API}/lineage", bodies, clients)
+            used = cpu_seconds(server.process) - used
+            check(client, plan)
+            bare = floor(dsn, [body for unit in bodies for body in unit], clients)
+            show(f"{clients} clients", pace, used, bare)
+            verdicts.judge(
+                f"ingest, {clients} clients",
+                pace.per_second,
+                ">=",
+                INGEST_FACTOR * theirs,
+                "events/s",
+                f"{INGEST_FACTOR} x Marquez's {theirs}",
+            )
+            if peer:
+                theirs_now = pump(peer, f"{API}/lineage", bodies, clients)
+                print(
+                    f"{f'  Marquez, {clients} clients':28}{theirs_now.per_second:10.1f}{theirs_now.percentile(0.5):8.1f}"
+                )
+        best = max(MARQUEZ_PER_SECOND.values())
+        for clients in (1, 2):
+            plan = Plan(f"batch{clients}", 20, events // 10)
+            bodies = list(batches(plan.events(), BATCH))
+            used = cpu_seconds(server.process)
+            pace = pump(server.url, f"{API}/lineage/batch", bodies, clients)
+            used = cpu_seconds(server.process) - used
+            check(client, plan)
+            pace.done = 2 * plan.jobs * plan.runs
+            bare = floor(dsn, [body for unit in plan.events() for body in unit], clients, BATCH)
+            show(f"batches of {BATCH}, {clients} clients", pace, used, bare)
+            if clients == 1:
+                verdicts.judge(
+                    "batch ingest",
+                    pace.per_second,
+                    ">=",
+                    BATCH_FACTOR * best,
+                    "events/s",
+                    f"{BATCH_FACTOR} x {best}",
+                )
+        client.close()
+        verdicts.judge("memory after ingest", pss_mb([server.process]), "<=", MEMORY_GOAL_MB, "MB (PSS)")
+
+
+def show(what: str, pace: Pace, used: float, bare: float) -> None:
+    print(
+        f"{what:28}{pace.per_second:10.1f}{pace.percentile(0.5):8.1f}{pace.percentile(0.95):8.1f}"
+        f"{1000 * used / pace.done:8.2f}{bare:9.0f}{pace.per_second / bare:7.2f}"
+    )
+
+
+def reads(plan: Plan) -> dict[str, tuple[str, float, float]]:
+    """What is asked: name -> (path, bound in ms, ms per MB of answer)."""
+    chain, last = plan.jobs // 4, plan.jobs - 1
+    job = f"/namespaces/{plan.name}/jobs/{plan.job_name(chain)}"
+
+    def lineage(node: str, depth: int) -> str:
+        return f"/lineage?nodeId={quote(node, safe='')}&depth={depth}"
+
+    middle, leaf = (f"job:{plan.name}:{plan.job_name(k)}" for k in (plan.jobs // 8, last))
+    hub = f"dataset:file:{plan.hub}"
+    return {
+        "lineage depth 2, chain": (lineage(middle, 2), 20, MS_PER_MB),
+        "lineage depth 2, hub": (lineage(hub, 2), 20, MS_PER_MB),
+        "lineage depth 20, chain": (lineage(middle, 20), 100, MS_PER_MB),
+        "lineage depth 20, hub": (lineage(hub, 20), 100, MS_PER_MB),
+        "lineage depth 20, leaf": (lineage(leaf, 20), 100, MS_PER_MB),
+        "jobs": (f"/namespaces/{plan.name}/jobs?limit=20", 50, 0),
+        "jobs, half way": (f"/namespaces/{plan.name}/jobs?limit=20&offset={plan.jobs // 2}", 50, 0),
+        "jobs by state": ("/jobs?limit=20&lastRunStates=FAILED", 50, 0),
+        "job": (job, 50, 0),
+        "runs": (f"{job}/runs?limit=20", 50, 0),
+        "run": (f"/jobs/runs/{plan.run_id(chain, plan.runs // 2)}", 50, 0),
+        "datasets": ("/namespaces/file/datasets?limit=20", 50, 0),
+        "dataset": (f"/namespaces/file/datasets/{quote(plan.hub, safe='')}", 50, 0),
+        "versions": (f"/namespaces/file/datasets/{quote(plan.hub, safe='')}/versions?limit=20", 50, 0),
+        "search, all": ("/search?q=task&limit=10", 50, 0),
+        "search, one": (f"/search?q=task_{chain:05d}&limit=10", 50, 0),
+        "events": ("/events/lineage?limit=20", 50, 0),
+        "events of a job": (
+            f"/events/lineage?limit=20&namespace={plan.name}&job={plan.job_name(chain)}",
+            50,
+            0,
+        ),
+        "column lineage": (f"/column-lineage?nodeId={quote(hub, safe='')}&depth=5", 50, MS_PER_MB),
+    }
+
+
+def measured(client: Client, plan: Plan) -> dict[str, tuple[float, float, int]]:
+    """p50 and p95 in ms, and the bytes of the answer, by name."""
+    figures = {}
+    for name, (path, _, _) in reads(plan).items():
+        latencies, size = [], 0
+        for turn in range(REPEAT + 3):
+            begun = time.perf_counter()
+            size = len(client.ask("GET", API + path))
+            if turn >= 3:
+                latencies.append(time.perf_counter() - begun)
+        pace = Pace(len(latencies), sum(latencies), latencies)
+        figures[name] = (pace.percentile(0.5), pace.percentile(0.95), size)
+    return figures
+
+
+def filled(server: Server, plan: Plan, first: int = 0) -> None:
+    begun = time.perf_counter()
+    pump(server.url, f"{API}/lineage/batch", batches(plan.events(first), BATCH), 2)
+    seconds = time.perf_counter() - begun
+    events = 2 * plan.jobs * (plan.runs - first)
+    print(
+        f"\n{plan.jobs} jobs x {plan.runs} runs: {events} events in {seconds:.0f} s, {events / seconds:.0f}/s"
+    )
+    with psycopg.connect(server.dsn, autocommit=True) as connection:
+        connection.execute("ANALYZE")
+
+
+def histories(verdicts: Verdicts, dsn: str, plans: list[Plan]) -> None:
+    for plan in plans:
+        with running(dsn) as server:
+            client = Client(server.url)
+            tenth = Plan(plan.name, plan.jobs, max(1, plan.runs // 10))
+            filled(server, tenth)
+            check(client, tenth)
+            young = measured(client, tenth)
+            filled(server, plan, tenth.runs)
+            check(client, plan)
+            old = measured(client, plan)
+            print(f"{'':28}{'p50 ms':>8}{'p95 ms':>8}{'kB':>8}{'growth':>8}")
+            for name, (_, bound, per_mb) in reads(plan).items():
+                p50, p95, size = old[name]
+                # The same answer, but for the page that grows until it is full.
+                growth = p50 / young[name][0]
+                print(f"{name:28}{p50:8.1f}{p95:8.1f}{size / 1000:8.0f}{growth:8.2f}")
+                verdicts.judge(
+                    f"{plan.jobs} x {plan.runs}, {name}, p95", p95, "<=", bound + per_mb * size / 1e6, "ms"
+                )
+            same = {name for name in old if abs(old[name][2] - young[name][2]) <= 0.02 * young[name][2]}
+            grown = sorted(old[name][0] / young[name][0] for name in same)
+            verdicts.judge(
+                f"{plan.jobs} x {plan.runs}, growth over a tenth of it, median of {len(grown)} equal answers",
+                grown[len(grown) // 2],
+                "<=",
+                GROWTH_GOAL,
+                "x",
+            )
+            worst = max(same, key=lambda name: old[name][0] / young[name][0])
+            print(f"most grown: {worst}, {old[worst][0] / young[worst][0]:.2f} x ({old[worst][0]:.1f} ms)")
+            verdicts.judge(
+                f"{plan.jobs} x {plan.runs}, memory",
+                pss_mb([server.process]),
+                "<=",
+                MEMORY_GOAL_MB,
+                "MB (PSS)",
+            )
+            client.close()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--large", action="store_true", help="also 10 000 jobs x 20 runs")
+    parser.add_argument("--events", type=int, default=800, help="events per count of clients")
+    parser.add_argument("--only", choices=["ingest", "reads"])
+    chosen = parser.parse_args()
+    verdicts = Verdicts()
+    with tempfile.TemporaryDirectory() as folder, temporary_cluster(Path(folder), fsync=True) as dsn:
+        if chosen.only != "reads":
+            ingest(verdicts, dsn, chosen.events)
+        if chosen.only != "ingest":
+            plans = [Plan("g50", 50, 200), Plan("g1000", 1000, 20)]
+            histories(verdicts, dsn, plans + ([Plan("g10000", 10_000, 20)] if chosen.large else []))
+    print(
+        f"for reference, Marquez: {MARQUEZ_PER_SECOND} events/s by clients, {MARQUEZ_MEMORY_MB} MB and more"
+    )
+    return 1 if verdicts.short else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
