@@ -71,13 +71,13 @@ def _with_datasets(connection: psycopg.Connection[Any], event: dict[str, Any]) -
 
 
 def _with_shapes(connection: psycopg.Connection[Any], event: dict[str, Any]) -> dict[str, Any]:
-    """Return the event with the columns last seen on outputs that say nothing of theirs.
+    """Return the event with the columns last seen on outputs that were not written and say nothing of theirs.
 
     A START, a skipped and a failed run declare outputs that they did not write; a lineage server would take each for
     a new version without columns, and the table's column lineage would be gone until the next full run.
     """
     outputs = event.get("outputs") or []
-    if all("schema" in (item.get("facets") or {}) for item in outputs):
+    if all(_written(item) for item in outputs):
         return event
     job = event["job"]
     row = connection.execute(
@@ -91,11 +91,14 @@ def _with_shapes(connection: psycopg.Connection[Any], event: dict[str, Any]) -> 
     }
 
     def shaped(item: dict[str, Any]) -> dict[str, Any]:
-        facets = item.get("facets") or {}
-        shape = {} if "schema" in facets else known.get((item["namespace"], item["name"]), {})
-        return {**item, "facets": {**facets, **shape}} if shape else item
+        shape = {} if _written(item) else known.get((item["namespace"], item["name"]), {})
+        return {**item, "facets": {**shape, **(item.get("facets") or {})}} if shape else item
 
     return {**event, "outputs": [shaped(item) for item in outputs]}
+
+
+def _written(output: dict[str, Any]) -> bool:
+    return "version" in (output.get("facets") or {})
 
 
 def belongs(event: dict[str, Any]) -> bool:

@@ -20,6 +20,7 @@ from include.operators.coordinates import (
     rehearsing,
     wanted_job_id,
 )
+from include.operators.masking import quiet_logs
 from include.stage import SkipStage, Stage, run_stage
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class StageOperator(BaseOperator):
         job_id: str = "{{ ti.xcom_pull(task_ids='open_job') or '' }}",
         **kwargs: Any,
     ) -> None:
+        kwargs.setdefault("doc_md", stage.doc)
         super().__init__(**kwargs)
         self.stage = stage
         self.key = key
@@ -73,15 +75,16 @@ class StageOperator(BaseOperator):
         leave_to_its_test(context)
         rehearsal = rehearsing(context)
         try:
-            outcome = run_stage(
-                stage,
-                job_id=self._job(context, rehearsal),
-                key=str(key),
-                params={**self.form(context), **(extra or {})},
-                at=coordinates(context),
-                rehearsal=rehearsal,
-                observe=self._observe,
-            )
+            with quiet_logs():
+                outcome = run_stage(
+                    stage,
+                    job_id=self._job(context, rehearsal),
+                    key=str(key),
+                    params={**self.form(context), **(extra or {})},
+                    at=coordinates(context),
+                    rehearsal=rehearsal,
+                    observe=self._observe,
+                )
         except SkipStage as skip:
             raise AirflowSkipException(str(skip)) from skip
         return outcome.result
@@ -137,17 +140,18 @@ class StageOperator(BaseOperator):
         from airflow.providers.openlineage.extractors import OperatorLineage
 
         from include.lineage.facets import JOB_FACET, inputs_of, job_facet, outputs_of
+        from include.operators.datasets import declaration
 
         run_facets = {}
         if facts and task_instance is not None:
             run_facets[JOB_FACET] = job_facet(facts, dag_id=task_instance.dag_id, run_id=task_instance.run_id)
-        inputs, outputs = self._declared()
+        inputs, outputs = self.declared()
         return OperatorLineage(
-            inputs=inputs_of(facts, inputs),
-            outputs=outputs_of(facts, outputs),
+            inputs=inputs_of(facts, inputs, declaration),
+            outputs=outputs_of(facts, outputs, declaration),
             run_facets=run_facets,
         )
 
-    def _declared(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def declared(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the names of the datasets that this task says it reads and makes."""
         return self.stage.inputs, self.stage.outputs

@@ -17,7 +17,7 @@ from openlineage.client.serde import Serde
 from psycopg.rows import dict_row
 
 from include.lineage.events import store_event
-from include.lineage.facets import JOB_FACET, PRODUCER, inputs_of, job_facet, outputs_of
+from include.lineage.facets import JOB_FACET, PRODUCER, error_of, inputs_of, job_facet, outputs_of
 from include.lineage.scrub import scrub
 
 if TYPE_CHECKING:
@@ -99,4 +99,12 @@ def _ends(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         event["job"]["facets"] = start["job"].get("facets", {})
         kept = {name: value for name, value in start["run"].get("facets", {}).items() if name != JOB_FACET}
         event["run"]["facets"] = {**kept, JOB_FACET: Serde.to_dict(facet)}
+        if error := error_of(facts):
+            event["run"]["facets"]["errorMessage"] = Serde.to_dict(error)
+        for side in ("inputs", "outputs"):  # an end says of a dataset at least what its START said
+            told = {
+                (item["namespace"], item["name"]): item.get("facets", {}) for item in start.get(side) or []
+            }
+            for item in event[side]:
+                item["facets"] = {**told.get((item["namespace"], item["name"]), {}), **item["facets"]}
         yield json.loads(json.dumps(scrub(event), default=str))

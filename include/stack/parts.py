@@ -112,7 +112,7 @@ def transport(state_dir: str) -> str:
     return json.dumps(
         {
             "type": "transform",
-            "transformer_class": "include.lineage.scrub.Scrub",
+            "transformer_class": "include.operators.masking.MaskedScrub",
             "transport": {
                 "type": "composite",
                 "continue_on_failure": True,

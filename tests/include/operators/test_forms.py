@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from include.errors import InvalidInput, UnknownParameter
-from include.lineage.scrub import CONF_KEYS
+from include.lineage.facets.airflow import CONF_KEYS
 from include.operators.campaign import CampaignParams, UpkeepParams
 from include.operators.forms import form, read_conf
 
