@@ -129,6 +129,51 @@ def ledger(
     postgres.drop_database(database)
 
 
+@pytest.fixture(scope="session")
+def check_openlineage() -> Callable[[list[dict[str, Any]], str], int]:
+    """Assert that events and all their facets are valid by the specification's schemas; return how many facets were."""
+    spec = ROOT.parent / "shared" / "openlineage-spec"
+    if not spec.is_dir():
+        pytest.skip("../shared/openlineage-spec is not there: no schemas")
+    from jsonschema import Draft202012Validator, FormatChecker
+    from referencing import Registry, Resource
+
+    own = ROOT / "include" / "lineage" / "schemas"
+    files = [spec / "OpenLineage.json", *(spec / "facets").glob("*.json"), *own.glob("*.json")]
+    schemas = {schema["$id"]: schema for schema in (json.loads(path.read_text()) for path in files)}
+    registry = Registry().with_resources(
+        [(name, Resource.from_contents(schema)) for name, schema in schemas.items()]
+    )
+    validators: dict[str, Draft202012Validator] = {}
+
+    def problems(schema: str, value: Any) -> list[str]:
+        if schema not in validators:
+            validators[schema] = Draft202012Validator(
+                {"$ref": schema}, registry=registry, format_checker=FormatChecker()
+            )
+        return [f"{schema}: {one.json_path}: {one.message}" for one in validators[schema].iter_errors(value)]
+
+    def check(events: list[dict[str, Any]], kind: str) -> int:
+        found, checked = [], 0
+        for event in events:
+            found += problems(f"https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/{kind}", event)
+            holders = [event.get("run", {}).get("facets"), event["job"].get("facets")]
+            for item in [*event.get("inputs", []), *event.get("outputs", [])]:
+                holders += [item.get("facets"), item.get("inputFacets"), item.get("outputFacets")]
+            for name, facet in (
+                (name, facet) for facets in holders for name, facet in (facets or {}).items()
+            ):
+                document = facet["_schemaURL"].split("#")[0]
+                if document in schemas:  # Airflow's own facets have schemas of their own
+                    checked += 1
+                    found += problems(facet["_schemaURL"], facet)
+                    assert name in schemas[document]["properties"], f"{name} is not the name of {document}"
+        assert found == []
+        return checked
+
+    return check
+
+
 ENDED = {"success", "failed"}
 
 

@@ -2,8 +2,7 @@
 
 Two strengths. `SURE` are shapes that nothing else has (keys, tokens, logins in addresses): hidden anywhere, titles
 included. `LIKELY` (``password=...``, mail addresses) may hit ordinary prose, and are hidden where text is only told,
-never in data. Every pattern has bounded repeats and no look-around: linear in practice, and the same in Rust's regex,
-which Polars runs.
+never in data. Every pattern has bounded repeats, so that no text takes long.
 
 Sources of the shapes: RFC 7519 (JWT), RFC 7468 (PEM), RFC 3986 section 3.2.1 (userinfo), the prefixes that AWS, GitHub,
 GitLab, Slack, Google, OpenAI and Anthropic document for their keys.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from include.lineage.facets import Declaration
+from include.medallion.contract import dtype_name
 from include.medallion.declared import TABLES
 from include.medallion.facts import columns_of
 from include.medallion.tables import table_named
@@ -64,6 +65,8 @@ def _of_layer(table: Table, layer: str) -> Declaration | None:
         # a staged file may bring columns of its own
         ()
         if layer in {"staged", "quarantine"}
-        else tuple({"name": c.name, "type": str(c.dtype), "description": c.description} for c in columns),
+        else tuple(
+            {"name": c.name, "type": dtype_name(c.dtype), "description": c.description} for c in columns
+        ),
         tuple(c.name for c in columns if c.name in personal),
     )

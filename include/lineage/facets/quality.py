@@ -39,7 +39,7 @@ def quality_facets(item: Mapping[str, Any]) -> dict[str, Any]:
             producer=PRODUCER,
             rowCount=quality.get("rowCount"),
             columnMetrics={
-                column: ColumnMetrics(**{k: v for k, v in found.items() if k in METRICS})
+                column: ColumnMetrics(quantiles=None, **{k: v for k, v in found.items() if k in METRICS})
                 for column, found in quality.get("columnMetrics", {}).items()
             },
         )
