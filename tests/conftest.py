@@ -295,14 +295,13 @@ class RunningStack:
         )
 
 
-@pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    """Boot everything in a state folder of its own; stop it at the end of the session."""
+@contextmanager
+def running_stack(folder: Path, **more: str) -> Iterator[RunningStack]:
+    """Boot everything in a state folder of its own, with more variables for its parts; delete it at the end."""
     from include.settings import settings
     from include.stack import airflow_api, credentials, lifecycle, parts
     from include.stack.supervisor import Supervisor
 
-    folder = tmp_path_factory.mktemp("stack")
     sources, plan, marker = folder / "sources", folder / "fault", folder / "fired"
     for table in ("trends", "leads", "assessments"):
         (sources / table).mkdir(parents=True)
@@ -319,7 +318,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     }
     for name in ("MARQUEZ_URL", *(key for key in environment if key.startswith("AIRFLOW__"))):
         environment.pop(name, None)
-    started = lifecycle.up(state_dir, environment, lambda line: print(f"stack: {line}"))
+    started = lifecycle.up(state_dir, environment | more, lambda line: print(f"stack: {line}"))
     assert started.broken == ()
     secrets = credentials.read(state_dir)
     variables = parts.gathered(parts.variables(started.stack, secrets), parts.SHELL)
@@ -334,7 +333,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
                 airflow_url=started.stack.airflow_url,
                 marquez_url=started.stack.lineage_url,
                 password=secrets.airflow_admin_password,
-                environment=variables | {"THROUGHLINE_SOURCES_DIR": str(sources)},
+                environment=variables | {"THROUGHLINE_SOURCES_DIR": str(sources)} | more,
                 api=api,
                 fault_file=plan,
                 fault_marker=marker,
@@ -345,6 +344,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
         os.environ.update(before)
         settings.cache_clear()
         lifecycle.delete(state_dir, lambda line: print(f"stack: {line}"))
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """Boot everything in a state folder of its own; stop it at the end of the session."""
+    with running_stack(tmp_path_factory.mktemp("stack")) as booted:
+        yield booted
 
 
 @dataclass(frozen=True)

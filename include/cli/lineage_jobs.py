@@ -10,14 +10,16 @@ def lineage_jobs() -> None:
     import psycopg
 
     from include.ledger.session import writer_dsn
-    from include.lineage.declarations import store_declarations
+    from include.lineage.declarations import store_datasets, store_declarations
     from include.stack.adopt import adopt
 
     adopt()
-    from include.operators.declarations import deployed  # reads Airflow's configuration when it is imported
+    # Reads Airflow's configuration when it is imported.
+    from include.operators.declarations import declared_datasets, deployed
 
     events = deployed()
     with psycopg.connect(writer_dsn(), autocommit=True) as connection:
+        store_datasets(connection, declared_datasets())
         stored = store_declarations(connection, events)
     for name in stored:
         typer.echo(name)

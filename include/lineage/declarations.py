@@ -1,7 +1,8 @@
 """What jobs are said to read and make when they are deployed: OpenLineage JobEvents, kept and delivered like run events.
 
 A declaration belongs to a deployment, to no job and no run, so it has a table of its own. The newest one of a job name
-holds; an unchanged one is not stored again. The relay delivers declarations before the run events that wait, so that
+holds; an unchanged one is not stored again. What is declared of datasets is kept beside, for the run events of tasks,
+which do not know it. The relay delivers declarations before the run events that wait, so that
 the edges of a run that ended later stand.
 """
 
@@ -17,7 +18,7 @@ from include.artifacts.digests import sha256_json
 from include.errors import ProviderRefused, ProviderUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     import psycopg
 
@@ -33,6 +34,11 @@ WHERE %(sha256)s IS DISTINCT FROM (
     SELECT sha256 FROM job_declaration WHERE job_namespace = %(namespace)s AND job_name = %(name)s
     ORDER BY seq DESC LIMIT 1)
 RETURNING seq
+"""
+STORE_DATASET = """
+INSERT INTO dataset_declaration (namespace, name, facets) VALUES (%s, %s, %s::jsonb)
+ON CONFLICT (namespace, name) DO UPDATE SET facets = excluded.facets, declared_at = now()
+WHERE dataset_declaration.facets IS DISTINCT FROM excluded.facets
 """
 PENDING = """
 SELECT seq, job_name, body FROM job_declaration
@@ -75,6 +81,15 @@ def store_declarations(connection: psycopg.Connection[Any], events: Iterable[dic
             if connection.execute(STORE, values).fetchone() is not None:
                 stored.append(str(values["name"]))
     return stored
+
+
+def store_datasets(
+    connection: psycopg.Connection[Any], datasets: Mapping[tuple[str, str], Mapping[str, Any]]
+) -> None:
+    """Keep the declared facets of datasets, by (namespace, name); run events of tasks get them when they are stored."""
+    with connection.transaction():
+        for (namespace, name), facets in sorted(datasets.items()):
+            connection.execute(STORE_DATASET, (namespace, name, json.dumps(facets, ensure_ascii=False)))
 
 
 def deliver_declarations(

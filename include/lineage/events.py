@@ -46,6 +46,11 @@ ORDER BY seq DESC LIMIT 1
 """
 SHAPE = ("schema", "columnLineage")
 
+DECLARED = """
+SELECT namespace, name, facets FROM dataset_declaration
+JOIN unnest(%(namespaces)s::text[], %(names)s::text[]) AS wanted (namespace, name) USING (namespace, name)
+"""
+
 
 def event_id(event: dict[str, Any]) -> UUID:
     """Return the identity of an event: the same run, type, time and job are the same event."""
@@ -97,6 +102,25 @@ def _with_shapes(connection: psycopg.Connection[Any], event: dict[str, Any]) -> 
     return {**event, "outputs": [shaped(item) for item in outputs]}
 
 
+def _with_declarations(connection: psycopg.Connection[Any], event: dict[str, Any]) -> dict[str, Any]:
+    """Return the event with what the deployment declared of its datasets, under what the event says itself."""
+    items = [*(event.get("inputs") or []), *(event.get("outputs") or [])]
+    if not items:
+        return event
+    names = {"namespaces": [one["namespace"] for one in items], "names": [one["name"] for one in items]}
+    rows = connection.execute(DECLARED, names).fetchall()
+    known = {(namespace, name): facets for namespace, name, facets in rows}
+
+    def told(item: dict[str, Any]) -> dict[str, Any]:
+        declared = known.get((item["namespace"], item["name"]))
+        return {**item, "facets": {**declared, **(item.get("facets") or {})}} if declared else item
+
+    return {
+        **event,
+        **{side: [told(item) for item in event.get(side) or []] for side in ("inputs", "outputs")},
+    }
+
+
 def _written(output: dict[str, Any]) -> bool:
     return "version" in (output.get("facets") or {})
 
@@ -115,7 +139,8 @@ def store_event(connection: psycopg.Connection[Any], event: dict[str, Any]) -> b
     """
     if not belongs(event):
         return False
-    event = _with_shapes(connection, _with_datasets(connection, event))
+    event = _with_datasets(connection, event)
+    event = _with_shapes(connection, _with_declarations(connection, event))
     facet = event["run"]["facets"][JOB_FACET]
     row = connection.execute(
         INSERT,

@@ -21,18 +21,30 @@ LAYER_DOCS = {
     "quarantine": "Rows that a layer refused, with the reason.",
 }
 
+LAYERS = {"source", *LAYER_DOCS}
+
+
+def names() -> list[str]:
+    """Return the name of every dataset of the lake and of its sources."""
+    return [
+        name
+        for table in TABLES
+        for name in (f"sources/{table}", *(f"lake/{layer}/{table}" for layer in LAYER_DOCS))
+    ]
+
 
 def declaration(namespace: str, name: str) -> Declaration | None:
     """Return what is declared of ``lake/<layer>/<table>`` or ``sources/<table>``."""
     place, _, rest = name.partition("/")
     layer, _, table_name = rest.partition("/") if place == "lake" else ("source", "", rest)
-    if table_name not in TABLES or place not in {"lake", "sources"}:
+    if table_name not in TABLES or place not in {"lake", "sources"} or layer not in LAYERS:
         return None
     table = table_named(table_name)
-    return _of_source(table) if place == "sources" else _of_layer(table, layer)
+    return of_source(table) if place == "sources" else of_layer(table, layer)
 
 
-def _of_source(table: Table) -> Declaration:
+def of_source(table: Table) -> Declaration:
+    """Return what is declared of the file that a table is read from."""
     return Declaration(
         f"The file that {table.name} are read from. {table.description}",
         "source",
@@ -43,9 +55,8 @@ def _of_source(table: Table) -> Declaration:
     )
 
 
-def _of_layer(table: Table, layer: str) -> Declaration | None:
-    if layer not in LAYER_DOCS:
-        return None
+def of_layer(table: Table, layer: str) -> Declaration:
+    """Return what is declared of a table's layer, or of its quarantine."""
     columns = () if layer == "quarantine" else columns_of(table, layer)
     personal = {column.name for column in columns if column.classification == "personal"}
     if layer == "staged":  # its columns have the source's names

@@ -15,10 +15,10 @@ from openlineage.client.generated.ownership_job import Owner, OwnershipJobFacet
 from openlineage.client.serde import Serde
 
 from include.errors import ConfigurationError
-from include.lineage.facets import PRODUCER, inputs_of, outputs_of
+from include.lineage.facets import PRODUCER, declared_facets, inputs_of, outputs_of
 from include.lineage.facets.airflow import with_stage
-from include.lineage.scrub import scrub
-from include.operators.datasets import declaration
+from include.lineage.scrub import clean, scrub
+from include.operators.datasets import all_declared, declaration
 from include.operators.stage import StageOperator
 
 if TYPE_CHECKING:
@@ -38,6 +38,11 @@ def deployed(folder: str | None = None) -> list[dict[str, Any]]:
         raise ConfigurationError(f"DAG files cannot be read: {broken or f'none in {bag.dag_folder}'}")
     events = [event for dag_id in sorted(bag.dags) for event in _of_dag(bag.dags[dag_id])]
     return [scrub(event) for event in events]
+
+
+def declared_datasets() -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the declared facets of every dataset, scrubbed, by (namespace, name)."""
+    return {place: clean(Serde.to_dict(declared_facets(said))) for place, said in all_declared().items()}
 
 
 def _of_dag(dag: Any) -> Iterator[dict[str, Any]]:

@@ -140,15 +140,14 @@ class StageOperator(BaseOperator):
         from airflow.providers.openlineage.extractors import OperatorLineage
 
         from include.lineage.facets import JOB_FACET, inputs_of, job_facet, outputs_of
-        from include.operators.datasets import declaration
 
         run_facets = {}
         if facts and task_instance is not None:
             run_facets[JOB_FACET] = job_facet(facts, dag_id=task_instance.dag_id, run_id=task_instance.run_id)
         inputs, outputs = self.declared()
         return OperatorLineage(
-            inputs=inputs_of(facts, inputs, declaration),
-            outputs=outputs_of(facts, outputs, declaration),
+            inputs=inputs_of(facts, inputs),
+            outputs=outputs_of(facts, outputs),
             run_facets=run_facets,
         )
 

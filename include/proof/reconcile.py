@@ -101,10 +101,4 @@ def _ends(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         event["run"]["facets"] = {**kept, JOB_FACET: Serde.to_dict(facet)}
         if error := error_of(facts):
             event["run"]["facets"]["errorMessage"] = Serde.to_dict(error)
-        for side in ("inputs", "outputs"):  # an end says of a dataset at least what its START said
-            told = {
-                (item["namespace"], item["name"]): item.get("facets", {}) for item in start.get(side) or []
-            }
-            for item in event[side]:
-                item["facets"] = {**told.get((item["namespace"], item["name"]), {}), **item["facets"]}
         yield json.loads(json.dumps(scrub(event), default=str))

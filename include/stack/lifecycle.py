@@ -107,10 +107,10 @@ def up(state_dir: Path, environment: Mapping[str, str], say: Callable[[str], Non
                 _wait(stack, lambda: _lineage_problems(stack), say)
         _wait(stack, lambda: unhealthy(stack), say)
         say("DAGs")
-        stack, unpaused, broken = _switch_on(stack, secrets)
-        if not _ended_well(declaring, DECLARE_S):
+        if not _ended_well(declaring, DECLARE_S):  # before the first run, whose events refer to it
             log = stack.logs / "lineage-jobs.log"
             say(f"the tasks' datasets are not declared: {tail(log, 1)} ({log})")
+        stack, unpaused, broken = _switch_on(stack, secrets)
     return Started(stack, already=False, seconds=time.monotonic() - begun, unpaused=unpaused, broken=broken)
 
 

@@ -32,6 +32,13 @@ LIVE = Declaration(
 )
 
 
+def live() -> list[tuple[str, str]]:
+    """Return namespace and name of every live source."""
+    from include.video.trends import hacker_news
+
+    return [(hacker_news.HOST, hacker_news.PATH.lstrip("/"))]
+
+
 def declaration(namespace: str, name: str) -> Declaration | None:
     """Return what is declared of a medium or of a live source."""
     return LIVE if namespace.startswith("http") else MEDIA.get(name)

@@ -195,6 +195,17 @@ class Event(OfJob, Base):
     last_error: Mapped[str | None]
 
 
+class DatasetDeclaration(Base):
+    """What the deployment declares of a dataset, as OpenLineage facets."""
+
+    __tablename__ = "dataset_declaration"
+
+    namespace: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    facets: Mapped[dict[str, Any]]
+    declared_at: Mapped[datetime] = now_column()
+
+
 class JobDeclaration(Base):
     """What a deployed job is said to read and make, as an OpenLineage JobEvent; the newest of a name holds."""
 

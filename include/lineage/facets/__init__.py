@@ -4,7 +4,14 @@ Facts are the JSON document on a stage run (`include.stage.facts`). Facet names 
 specification 2-0-2 (https://openlineage.io/docs/spec/facets); our own facet's schema lies in `../schemas`.
 """
 
-from include.lineage.facets.dataset import Declaration, Declare, declared, inputs_of, outputs_of
+from include.lineage.facets.dataset import (
+    Declaration,
+    Declare,
+    declared,
+    declared_facets,
+    inputs_of,
+    outputs_of,
+)
 from include.lineage.facets.run import (
     JOB_FACET,
     TERMINAL,
@@ -22,6 +29,7 @@ __all__ = [
     "Declare",
     "ThroughlineJobRunFacet",
     "declared",
+    "declared_facets",
     "error_of",
     "inputs_of",
     "job_facet",

@@ -1,4 +1,8 @@
-"""The datasets that a run reads and makes: what is declared of them, and what their facts say."""
+"""The datasets that a run reads and makes: what is declared of them, and what their facts say.
+
+A task asks for no declaration: importing a table's takes seconds on a busy machine, and the provider waits for an event
+only so long. What a deployment declared is laid under a task's events when they are stored (`include.lineage.events`).
+"""
 
 from __future__ import annotations
 
@@ -106,13 +110,14 @@ def _by_dataset(items: list[Facts], names: tuple[str, ...]) -> list[tuple[str, s
 
 def _facets(said: Declaration | None, items: list[Facts]) -> dict[str, Any]:
     last = items[-1] if items else {}
-    facets = {"dataSource": _source(last), **(_declared_facets(said) if said else {})}
+    facets = {"dataSource": _source(last), **(declared_facets(said) if said else {})}
     if not items:
         return facets
     digests = sorted({str(item["sha256"]) for item in items})
-    form = _form(last) or (said.form if said else "")
     facets["version"] = DatasetVersionDatasetFacet(producer=PRODUCER, datasetVersion=",".join(digests))
-    facets["storage"] = StorageDatasetFacet(producer=PRODUCER, storageLayer="file", fileFormat=form)
+    facets["storage"] = StorageDatasetFacet(
+        producer=PRODUCER, storageLayer="file", fileFormat=_form(last) or None
+    )
     facets["datasetType"] = _type(last["kind"])
     if owner := last.get("owner"):
         facets["ownership"] = _ownership(owner)
@@ -123,7 +128,8 @@ def _facets(said: Declaration | None, items: list[Facts]) -> dict[str, Any]:
     return {**facets, **quality_facets(last)}
 
 
-def _declared_facets(said: Declaration) -> dict[str, Any]:
+def declared_facets(said: Declaration) -> dict[str, Any]:
+    """Return the facets of a declaration: documentation, type, storage, tags, and owner and schema where it has them."""
     facets: dict[str, Any] = {
         "documentation": DocumentationDatasetFacet(
             producer=PRODUCER, description=said.description, contentType="text/plain"

@@ -11,7 +11,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from include.errors import ConfigurationError, ProviderRefused, ProviderUnavailable
-from include.lineage.declarations import current_declarations, store_declarations
+from include.lineage.declarations import current_declarations, store_datasets, store_declarations
 from include.lineage.events import store_event
 from include.lineage.relay import drain_once
 from include.marquez.client import MarquezClient
@@ -100,6 +100,24 @@ def test_a_replay_sends_what_holds_now(ledger: str, job: UUID) -> None:
     assert sorted(said) == sorted([("video.a", "second"), ("video.b", "as ever")] * 2)
     with psycopg.connect(ledger, row_factory=dict_row) as connection:
         assert len(current_declarations(connection)) == 2
+
+
+def test_what_is_declared_of_a_dataset_lies_under_what_an_event_says(ledger: str, job: UUID) -> None:
+    event = make_event(job, "medallion.leads.gold", "START", 0, uuid4())
+    event["inputs"] = [{"namespace": "throughline", "name": "media/odd"}]
+    event["outputs"] = [
+        {"namespace": "throughline", "name": "lake/gold/leads", "facets": {"ownership": {"owners": []}}}
+    ]
+    told = {"documentation": {"description": "one row per lead"}, "ownership": {"owners": [{"name": "x"}]}}
+    with psycopg.connect(ledger, autocommit=True) as connection:
+        for text in ("old", "one row per lead"):
+            told["documentation"]["description"] = text
+            store_datasets(connection, {("throughline", "lake/gold/leads"): told})
+        store_event(connection, event)
+        row = connection.execute("SELECT body -> 'inputs', body -> 'outputs' FROM event").fetchone()
+    assert row is not None
+    assert row[0] == event["inputs"]
+    assert row[1][0]["facets"] == {**told, "ownership": {"owners": []}}
 
 
 def test_a_server_shows_the_whole_graph_before_the_first_run(

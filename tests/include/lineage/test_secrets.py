@@ -113,7 +113,7 @@ def test_a_process_knows_the_secrets_of_its_environment() -> None:
         ),
         "SHORT_PASSWORD": "admin",
         "PASSWORDS_FILE": "/state/passwords.json",
-        "HOME": "/home/somebody",
+        "LANG": "C.UTF-8 as everywhere",
     }
     assert set(given_to(environment)) == {
         "dsnpassword",

@@ -1,4 +1,4 @@
-"""What deployed jobs are said to read and make."""
+"""What a deployment declares of its jobs and datasets."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,9 +13,10 @@ GRANTS = """
 DO $$
 BEGIN
     IF EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'throughline_writer') THEN
-        GRANT SELECT ON job_declaration TO throughline_writer, throughline_reader, throughline_relay,
+        GRANT SELECT ON job_declaration, dataset_declaration TO throughline_writer, throughline_reader, throughline_relay,
             throughline_retention;
         GRANT INSERT ON job_declaration TO throughline_writer;
+        GRANT INSERT, UPDATE ON dataset_declaration TO throughline_writer;
         GRANT UPDATE (attempts, next_at, delivered_at, dead_at, last_error) ON job_declaration
             TO throughline_relay, throughline_retention;
         GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO throughline_writer;
@@ -25,7 +26,7 @@ END $$
 
 
 def upgrade() -> None:
-    """Add the table; a new row wakes the relay."""
+    """Add the tables; a new job declaration wakes the relay."""
     op.create_table(
         "job_declaration",
         sa.Column("seq", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -42,6 +43,14 @@ def upgrade() -> None:
         sa.Column("last_error", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_job_declaration")),
     )
+    op.create_table(
+        "dataset_declaration",
+        sa.Column("namespace", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("facets", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("declared_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("namespace", "name", name=op.f("pk_dataset_declaration")),
+    )
     op.create_index("ix_job_declaration_name", "job_declaration", ["job_namespace", "job_name", "seq"])
     op.execute(
         "CREATE TRIGGER event_wakes_relay AFTER INSERT ON job_declaration"
@@ -51,5 +60,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop it."""
+    """Drop them."""
+    op.drop_table("dataset_declaration")
     op.drop_table("job_declaration")
