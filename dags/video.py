@@ -49,8 +49,7 @@ def video() -> None:
             task_id="write_script", stage=declared.WRITE_SCRIPT, returns="scenes", only_when_triggered=True
         )
         spoken = StageOperator(task_id="speak", stage=declared.SPEAK)
-        rendered = declared.RENDER_SCENE
-        scenes = StageOperator.partial(task_id="render_scene", stage=rendered, doc_md=rendered.doc)
+        scenes = StageOperator.partial(task_id="render_scene", stage=declared.RENDER_SCENE)
         script >> spoken >> scenes.expand(key=script.output)
 
     composed = StageOperator(task_id="composition", stage=declared.COMPOSITION)
