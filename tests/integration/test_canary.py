@@ -90,8 +90,11 @@ def sing(work):
 
 def planted(folder: Path) -> dict[str, str]:
     """Write the source files with canaries; return the variables that name them."""
-    trends = list(csv.DictReader(io.StringIO((SAMPLES / "trends_sample.csv").read_text())))
-    trends.sort(key=lambda row: -int(row["view_count"]))
+    trends = [
+        row
+        for row in csv.DictReader(io.StringIO((SAMPLES / "trends_sample.csv").read_text()))
+        if (row["view_count"] or "").isdigit() and None not in row
+    ]
     titles = (
         f"{MARK} https://ann:{SECRETS['login in a title']}@host.example/a",
         f"{MARK} {SECRETS['AWS key in a title']}",
