@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from include.artifacts.store import Store
+from include.errors import InvalidInput
 from include.ledger.jobs import open_job
 from include.ledger.session import transaction
 from include.lineage.events import store_event
@@ -156,6 +157,27 @@ def test_a_killed_attempt_is_aborted(ledger: str, made: tuple[UUID, dict[str, UU
         store_event(connection, start_event(job, runs["shout"], "shout"))
         connection.execute("UPDATE stage_run SET status = 'stale', finished_at = now() - interval '1 hour'")
     assert [end.event_type for end in reconcile(ledger)] == ["ABORT"]
+
+
+def test_a_failure_that_nobody_told_of_is_told_with_its_reason(
+    ledger: str, made: tuple[UUID, dict[str, UUID]]
+) -> None:
+    job, _ = made
+    run = uuid4()
+    failing = Stage("fail", "test", "toy_stages:fail", ("media/trends",), code=("include/errors.py",))
+    with pytest.raises(InvalidInput):
+        run_stage(failing, job_id=job, at=at("fail", run), params={"says": "no way to db://me:pw123@h"})
+    with psycopg.connect(ledger, autocommit=True) as connection:
+        store_event(connection, start_event(job, run, "fail"))
+        connection.execute(AN_HOUR_AGO)
+        assert [(end.run_id, end.event_type) for end in reconcile(ledger)] == [(run, "FAIL")]
+        body = connection.execute("SELECT body FROM event WHERE event_type = 'FAIL'").fetchone()
+    assert body is not None
+    error = body[0]["run"]["facets"]["errorMessage"]
+    assert (error["message"], error["programmingLanguage"]) == (
+        "InvalidInput: no way to db://***@h",
+        "python",
+    )
 
 
 def test_two_ends_of_one_run_are_found(ledger: str, made: tuple[UUID, dict[str, UUID]]) -> None:
