@@ -11,3 +11,4 @@ path.write_text(json.dumps({os.environ["THROUGHLINE_AIRFLOW_USER"]: os.environ["
 PY
 airflow db migrate
 throughline db upgrade
+throughline lineage-jobs

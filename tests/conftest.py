@@ -129,6 +129,51 @@ def ledger(
     postgres.drop_database(database)
 
 
+@pytest.fixture(scope="session")
+def check_openlineage() -> Callable[[list[dict[str, Any]], str], int]:
+    """Assert that events and all their facets are valid by the specification's schemas; return how many facets were."""
+    spec = ROOT.parent / "shared" / "openlineage-spec"
+    if not spec.is_dir():
+        pytest.skip("../shared/openlineage-spec is not there: no schemas")
+    from jsonschema import Draft202012Validator, FormatChecker
+    from referencing import Registry, Resource
+
+    own = ROOT / "include" / "lineage" / "schemas"
+    files = [spec / "OpenLineage.json", *(spec / "facets").glob("*.json"), *own.glob("*.json")]
+    schemas = {schema["$id"]: schema for schema in (json.loads(path.read_text()) for path in files)}
+    registry = Registry().with_resources(
+        [(name, Resource.from_contents(schema)) for name, schema in schemas.items()]
+    )
+    validators: dict[str, Draft202012Validator] = {}
+
+    def problems(schema: str, value: Any) -> list[str]:
+        if schema not in validators:
+            validators[schema] = Draft202012Validator(
+                {"$ref": schema}, registry=registry, format_checker=FormatChecker()
+            )
+        return [f"{schema}: {one.json_path}: {one.message}" for one in validators[schema].iter_errors(value)]
+
+    def check(events: list[dict[str, Any]], kind: str) -> int:
+        found, checked = [], 0
+        for event in events:
+            found += problems(f"https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/{kind}", event)
+            holders = [event.get("run", {}).get("facets"), event["job"].get("facets")]
+            for item in [*event.get("inputs", []), *event.get("outputs", [])]:
+                holders += [item.get("facets"), item.get("inputFacets"), item.get("outputFacets")]
+            for name, facet in (
+                (name, facet) for facets in holders for name, facet in (facets or {}).items()
+            ):
+                document = facet["_schemaURL"].split("#")[0]
+                if document in schemas:  # Airflow's own facets have schemas of their own
+                    checked += 1
+                    found += problems(facet["_schemaURL"], facet)
+                    assert name in schemas[document]["properties"], f"{name} is not the name of {document}"
+        assert found == []
+        return checked
+
+    return check
+
+
 ENDED = {"success", "failed"}
 
 
@@ -250,14 +295,13 @@ class RunningStack:
         )
 
 
-@pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    """Boot everything in a state folder of its own; stop it at the end of the session."""
+@contextmanager
+def running_stack(folder: Path, **more: str) -> Iterator[RunningStack]:
+    """Boot everything in a state folder of its own, with more variables for its parts; delete it at the end."""
     from include.settings import settings
     from include.stack import airflow_api, credentials, lifecycle, parts
     from include.stack.supervisor import Supervisor
 
-    folder = tmp_path_factory.mktemp("stack")
     sources, plan, marker = folder / "sources", folder / "fault", folder / "fired"
     for table in ("trends", "leads", "assessments"):
         (sources / table).mkdir(parents=True)
@@ -276,11 +320,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
         environment.pop(name, None)
     before = dict(os.environ)
     try:
-        started = lifecycle.up(state_dir, environment, lambda line: print(f"stack: {line}"))
+        started = lifecycle.up(state_dir, environment | more, lambda line: print(f"stack: {line}"))
         assert started.broken == ()
         secrets = credentials.read(state_dir)
         variables = parts.gathered(parts.variables(started.stack, secrets), parts.SHELL)
-        variables["THROUGHLINE_SOURCES_DIR"] = str(sources)
+        variables |= {"THROUGHLINE_SOURCES_DIR": str(sources)} | more
         os.environ.update(variables)
         settings.cache_clear()
         with airflow_api.Api(started.stack, secrets) as api:
@@ -301,6 +345,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
         os.environ.update(before)
         settings.cache_clear()
         lifecycle.delete(state_dir, lambda line: print(f"stack: {line}"))
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """Boot everything in a state folder of its own; stop it at the end of the session."""
+    with running_stack(tmp_path_factory.mktemp("stack")) as booted:
+        yield booted
 
 
 @dataclass(frozen=True)

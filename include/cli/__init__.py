@@ -44,6 +44,7 @@ COMMANDS = (
     Entry("sweep", "include.cli.proof", "sweep"),
     Entry("replay", "include.cli.proof", "replay"),
     Entry("relay", "include.cli.relay", "relay"),
+    Entry("lineage-jobs", "include.cli.lineage_jobs", "lineage_jobs"),
     Entry("lineage-server", "include.cli.lineage_server", "lineage_server"),
     Entry("lineage-retention", "include.cli.lineage_server", "lineage_retention"),
 )

@@ -46,6 +46,11 @@ ORDER BY seq DESC LIMIT 1
 """
 SHAPE = ("schema", "columnLineage")
 
+DECLARED = """
+SELECT namespace, name, facets FROM dataset_declaration
+JOIN unnest(%(namespaces)s::text[], %(names)s::text[]) AS wanted (namespace, name) USING (namespace, name)
+"""
+
 
 def event_id(event: dict[str, Any]) -> UUID:
     """Return the identity of an event: the same run, type, time and job are the same event."""
@@ -71,13 +76,13 @@ def _with_datasets(connection: psycopg.Connection[Any], event: dict[str, Any]) -
 
 
 def _with_shapes(connection: psycopg.Connection[Any], event: dict[str, Any]) -> dict[str, Any]:
-    """Return the event with the columns last seen on outputs that say nothing of theirs.
+    """Return the event with the columns last seen on outputs that were not written and say nothing of theirs.
 
     A START, a skipped and a failed run declare outputs that they did not write; a lineage server would take each for
     a new version without columns, and the table's column lineage would be gone until the next full run.
     """
     outputs = event.get("outputs") or []
-    if all("schema" in (item.get("facets") or {}) for item in outputs):
+    if all(_written(item) for item in outputs):
         return event
     job = event["job"]
     row = connection.execute(
@@ -91,11 +96,33 @@ def _with_shapes(connection: psycopg.Connection[Any], event: dict[str, Any]) -> 
     }
 
     def shaped(item: dict[str, Any]) -> dict[str, Any]:
-        facets = item.get("facets") or {}
-        shape = {} if "schema" in facets else known.get((item["namespace"], item["name"]), {})
-        return {**item, "facets": {**facets, **shape}} if shape else item
+        shape = {} if _written(item) else known.get((item["namespace"], item["name"]), {})
+        return {**item, "facets": {**shape, **(item.get("facets") or {})}} if shape else item
 
     return {**event, "outputs": [shaped(item) for item in outputs]}
+
+
+def _with_declarations(connection: psycopg.Connection[Any], event: dict[str, Any]) -> dict[str, Any]:
+    """Return the event with what the deployment declared of its datasets, under what the event says itself."""
+    items = [*(event.get("inputs") or []), *(event.get("outputs") or [])]
+    if not items:
+        return event
+    names = {"namespaces": [one["namespace"] for one in items], "names": [one["name"] for one in items]}
+    rows = connection.execute(DECLARED, names).fetchall()
+    known = {(namespace, name): facets for namespace, name, facets in rows}
+
+    def told(item: dict[str, Any]) -> dict[str, Any]:
+        declared = known.get((item["namespace"], item["name"]))
+        return {**item, "facets": {**declared, **(item.get("facets") or {})}} if declared else item
+
+    return {
+        **event,
+        **{side: [told(item) for item in event.get(side) or []] for side in ("inputs", "outputs")},
+    }
+
+
+def _written(output: dict[str, Any]) -> bool:
+    return "version" in (output.get("facets") or {})
 
 
 def belongs(event: dict[str, Any]) -> bool:
@@ -112,7 +139,8 @@ def store_event(connection: psycopg.Connection[Any], event: dict[str, Any]) -> b
     """
     if not belongs(event):
         return False
-    event = _with_shapes(connection, _with_datasets(connection, event))
+    event = _with_datasets(connection, event)
+    event = _with_shapes(connection, _with_declarations(connection, event))
     facet = event["run"]["facets"][JOB_FACET]
     row = connection.execute(
         INSERT,

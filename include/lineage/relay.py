@@ -17,6 +17,7 @@ import structlog
 from psycopg.rows import dict_row
 
 from include.errors import ProviderRefused, ProviderUnavailable
+from include.lineage.declarations import deliver_declarations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +75,7 @@ class Relay:
 
     def drain(self, connection: psycopg.Connection[dict[str, Any]]) -> int:
         """Deliver everything that can go now; return how many events were delivered."""
-        delivered = 0
+        delivered = deliver_declarations(connection, self.post)
         while not self.stopping.is_set():
             rows = connection.execute(PENDING, (BATCH,)).fetchall()
             lanes: dict[str, list[dict[str, Any]]] = {}

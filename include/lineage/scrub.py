@@ -1,141 +1,195 @@
-"""What every event passes before it is stored anywhere: secrets out, hostile text harmless, the job named.
+"""What every event passes before it is stored anywhere: secrets out, hostile text harmless, size bounded.
 
 Wired by the OpenLineage client as ``transform``: it wraps the event table and the local file, so that neither
-ever sees a raw event. The provider redacts by key names only, and not below ``dagRun.conf`` of task events;
-here conf passes by an allow-list.
+ever sees a raw event. The provider redacts by key names only, not below ``dagRun.conf`` of task events, and by values
+only those that Airflow knew when the process began.
 """
 
 from __future__ import annotations
 
-import re
+import os
+import sys
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import attrs
 from openlineage.client.serde import Serde
 from openlineage.client.transport.transform.transform import EventTransformer
 
-from include.lineage.facets import JOB_FACET, PRODUCER, ThroughlineJobRunFacet
-from include.lineage.naming import job_id_of
+from include.lineage.facets.airflow import completed
+from include.lineage.facets.run import JOB_FACET
+from include.lineage.secrets import HIDDEN, SECRET_NAME, clean_text, given_to
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
-CONF_KEYS = frozenset(
-    [
-        "job_id",
-        "source",
-        "theme",
-        "content_references",
-        "mood",
-        "target_s",
-        "size",
-        "fps",
-        "seed",
-        "writer",
-        "writer_model",
-        "voice",
-        "language",
-        "music",
-        "review",
-        "fresh",
-        "tables",
-        "partition",
-        "leads",
-        "n_leads",
-        "template",
-        "dossier",
-        "budget_usd",
-        "dry_run",
-        "openlineage",
-    ]
-)
-SECRET_KEY = re.compile(r"pass(word|wd)?$|secret|token|api_?key|private_?key|credential|authorization", re.I)
-URL_LOGIN = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.\-]*://)[^/\s:@]+:[^/\s@]+@")
-ADDRESS = re.compile(r"[A-Za-z0-9._%+\-]+@[A-Za-z0-9\-]+(\.[A-Za-z0-9\-]+)+")
-UNSTORABLE = re.compile(
-    "[\x00\ud800-\udfff]"
-)  # PostgreSQL's jsonb refuses NUL, UTF-8 refuses lone surrogates
-HIDDEN = "***"
-DROPPED_FACETS = ("unknownSourceAttribute", "environmentVariables", "debug")
+MAX_TEXT = 32_768
+"""Characters of one text: a stack trace of some 300 frames."""
+MAX_FACET = 262_144
+"""Characters of all texts of one facet."""
+MAX_EVENT = 1_048_576
+"""Characters of all texts of all facets of an event; facets beyond it are left out, and named."""
+MAX_DEPTH = 64
+SIDES = {"inputs": "inputFacets", "outputs": "outputFacets"}
+CUT: dict[str, Any] = {"cut": "nested too deep"}
 
 
-def clean_text(text: str) -> str:
-    r"""Return the text without logins, mail addresses and characters that cannot be stored.
-
-    >>> clean_text("postgresql://me:pw@db/x by a.b@c.example\x00")
-    'postgresql://***@db/x by ***'
-    """
-    text = UNSTORABLE.sub("", text)
-    return ADDRESS.sub(HIDDEN, URL_LOGIN.sub(rf"\g<scheme>{HIDDEN}@", text)) if "@" in text else text
+class _TooLarge(Exception):
+    """A facet holds more than may be kept."""
 
 
-def clean(value: Any, key: str = "") -> Any:
-    """Return a JSON value with every string cleaned and every secret-named value hidden."""
-    if isinstance(value, dict):
-        return {clean_text(str(name)): clean(item, str(name)) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [clean(item, key) for item in value]
-    if isinstance(value, str):
-        return HIDDEN if value and SECRET_KEY.search(key) else clean_text(value)
-    return value
+@dataclass
+class Cleaner:
+    """One walk through JSON values: `known` are values to hide, `room` is how many characters may still be kept."""
+
+    known: tuple[str, ...] = ()
+    mask: Callable[[str], str] = str
+    room: int = MAX_EVENT
+    omitted: list[str] = field(default_factory=list)
+
+    def value(self, value: Any, *, secret: bool = False, depth: int = 0) -> Any:
+        """Return a JSON value with every text cleaned and everything below a secret name hidden."""
+        self.room -= 1
+        if self.room < 0:
+            raise _TooLarge
+        if isinstance(value, dict | list | tuple):
+            if depth >= MAX_DEPTH:
+                return f"(cut: nested deeper than {MAX_DEPTH})"
+            if not isinstance(value, dict):
+                return [self.value(item, secret=secret, depth=depth + 1) for item in value]
+            return {
+                self.text(str(name)): self.value(
+                    item, secret=secret or bool(SECRET_NAME.search(str(name))), depth=depth + 1
+                )
+                for name, item in value.items()
+            }
+        if secret and value and not isinstance(value, bool):
+            return HIDDEN
+        return self.text(value) if isinstance(value, str) else value
+
+    def text(self, text: str) -> str:
+        """Return a text that may be told, shortened where it is long; what was cut is said."""
+        length = len(text)
+        if length > MAX_TEXT:  # secrets that begin before the cut are found whole in a margin after it
+            text = text[: MAX_TEXT + 8192]
+        found = clean_text(self.mask(text), self.known)
+        if length > MAX_TEXT:
+            found = f"{found[:MAX_TEXT]} (cut: {length} characters)"
+        self.room -= len(found)
+        return found
+
+    def frame(self, value: Any) -> Any:
+        """Return what an event cannot do without (names, times), clean, whatever its size."""
+        left, self.room = self.room, sys.maxsize
+        found = self.value(value)
+        self.room = left
+        return found
+
+    def facets(self, holder: str, facets: dict[str, Any] | None) -> dict[str, Any]:
+        """Return facets, each bounded; one that is too large is left out as a whole and noted."""
+        kept: dict[str, Any] = {}
+        left = self.room
+        for name, facet in (facets or {}).items():
+            self.room = min(left, MAX_FACET)
+            begun = self.room
+            try:
+                kept[self.text(name)] = self.value(facet)
+                left -= begun - self.room
+            except _TooLarge:
+                self.omitted.append(f"{holder}.{name}"[:200])
+        self.room = left
+        return kept
 
 
-def scrub(event: dict[str, Any]) -> dict[str, Any]:
-    """Return the event as it may be stored: clean, with `throughline_job` on every run event of a DAG run."""
-    run = event.get("run")
-    if not run:
-        return clean(event)  # type: ignore[no-any-return]  # a dict goes in, a dict comes out
-    facets: dict[str, Any] = {
-        name: facet for name, facet in (run.get("facets") or {}).items() if name not in DROPPED_FACETS
-    }
-    given: dict[str, Any] = {}
-    for dag_run in _dag_runs(facets):
-        conf = dag_run.get("conf")
-        given = dag_run
-        if isinstance(conf, dict):
-            dag_run["conf"] = {name: value for name, value in conf.items() if name in CONF_KEYS}
-    parent = facets.get("parent")
-    if _is_dag(event) and parent:
-        # A real Marquez renames a DAG's job after its parent and leaves a ghost under the old name.
-        del facets["parent"]
-    if given:
-        facets[JOB_FACET] = _named(facets.get(JOB_FACET), given, event, parent)
-    return clean({**event, "run": {**run, "facets": facets}})  # type: ignore[no-any-return]
+def clean(value: Any) -> Any:
+    """Return a JSON value with every text cleaned and every secret-named value hidden."""
+    return Cleaner().value(value)
 
 
-def _dag_runs(facets: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield every dagRun object that a facet holds (task and DAG events name the facet differently)."""
-    for facet in facets.values():
-        if isinstance(facet, dict) and isinstance(facet.get("dagRun"), dict):
-            yield facet["dagRun"]
-
-
-def _is_dag(event: dict[str, Any]) -> bool:
-    job_type = ((event.get("job") or {}).get("facets") or {}).get("jobType") or {}
-    return job_type.get("jobType") == "DAG"
-
-
-def _named(
-    facet: dict[str, Any] | None,
-    dag_run: dict[str, Any],
-    event: dict[str, Any],
-    parent: dict[str, Any] | None,
+def scrub(
+    event: dict[str, Any], known: tuple[str, ...] = (), mask: Callable[[str], str] = str
 ) -> dict[str, Any]:
-    """Return the job facet: the operator's own where there is one, completed from the DAG run."""
-    dag_id, run_id = str(dag_run["dag_id"]), str(dag_run["run_id"])
-    if facet is None:
-        stage = None if _is_dag(event) else event["job"]["name"].removeprefix(f"{dag_id}.")
-        facet = Serde.to_dict(
-            ThroughlineJobRunFacet(
-                producer=PRODUCER,
-                job_id=str(job_id_of(dag_id, run_id, dag_run.get("conf"))),
-                dag_id=dag_id,
-                run_id=run_id,
-                stage=stage,
-            )
-        )
-    if _is_dag(event) and parent:
-        facet = {**facet, "triggered_by": {"job": parent["job"]["name"], "run": parent["run"]["runId"]}}
-    return facet
+    """Return the event as it may be stored: clean, bounded, with `throughline_job` on every event of a DAG run.
+
+    `known` are values to hide wherever they are; `mask` is asked for every text first. Facets that were left out for
+    their size are named in the `omitted` field of `throughline_job`.
+    """
+    event = completed(event)
+    cleaner = Cleaner(known, mask)
+    found = {
+        name: cleaner.frame(value)
+        for name, value in event.items()
+        if name not in {"run", "job", "inputs", "outputs"}
+    }
+    if event.get("run"):  # our own facet first: it must fit
+        facets = dict(event["run"].get("facets") or {})
+        ours = {JOB_FACET: facets.pop(JOB_FACET)} if JOB_FACET in facets else {}
+        found["run"] = {
+            **_frame(cleaner, event["run"]),
+            "facets": cleaner.facets("run", {**ours, **facets}),
+        }
+    if event.get("job"):
+        found["job"] = {
+            **_frame(cleaner, event["job"]),
+            "facets": cleaner.facets("job", event["job"].get("facets")),
+        }
+    for side, more in SIDES.items():
+        if event.get(side) is not None:
+            found[side] = [_dataset(cleaner, item, more) for item in event[side]]
+    if cleaner.omitted and JOB_FACET in ((found.get("run") or {}).get("facets") or {}):
+        found["run"]["facets"][JOB_FACET]["omitted"] = cleaner.omitted[:100]
+    return found
+
+
+def _dataset(cleaner: Cleaner, item: dict[str, Any], more: str) -> dict[str, Any]:
+    kept = _frame(cleaner, item)
+    kept["facets"] = cleaner.facets(str(item.get("name")), item.get("facets"))
+    if item.get(more) is not None:
+        kept[more] = cleaner.facets(str(item.get("name")), item[more])
+    return kept
+
+
+def _plain(event: Any) -> dict[str, Any]:
+    """Return an event of the client as JSON values; facets that nest too deep for Python are cut out."""
+    try:
+        found: dict[str, Any] = Serde.to_dict(event)
+    except RecursionError:
+        lists = {side: [_shallow(item) for item in getattr(event, side, None) or []] for side in SIDES}
+        run = {"run": _shallow(event.run)} if hasattr(event, "run") else {}
+        found = Serde.to_dict(attrs.evolve(event, job=_shallow(event.job), **run, **lists))
+    return found
+
+
+def _shallow(holder: Any) -> Any:
+    """Return a run, job or dataset whose facets can all be walked; the others are noted in their place."""
+    return attrs.evolve(
+        holder,
+        **{
+            name: {
+                key: facet if _walkable(facet) else CUT
+                for key, facet in (getattr(holder, name) or {}).items()
+            }
+            for name in ("facets", *SIDES.values())
+            if hasattr(holder, name)
+        },
+    )
+
+
+def _walkable(facet: Any) -> bool:
+    try:
+        Serde.to_dict(facet)
+    except RecursionError:
+        return False
+    return True
+
+
+def _frame(cleaner: Cleaner, item: dict[str, Any]) -> dict[str, Any]:
+    """Return an object's own fields without its facets."""
+    return {
+        name: cleaner.frame(value)
+        for name, value in item.items()
+        if name not in {"facets", "inputFacets", "outputFacets"}
+    }
 
 
 class Scrub(EventTransformer):
@@ -143,4 +197,8 @@ class Scrub(EventTransformer):
 
     def transform(self, event: Any) -> Any:
         """Return the scrubbed event as a JSON object; every transport of the client takes one."""
-        return scrub(Serde.to_dict(event))
+        return scrub(_plain(event), given_to(os.environ), self.mask)
+
+    def mask(self, text: str) -> str:
+        """Return the text without what is known as a secret elsewhere; here nothing is."""
+        return text

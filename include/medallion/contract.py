@@ -24,6 +24,17 @@ Classification = Literal["public", "internal", "personal"]
 Transform = Callable[[pl.LazyFrame], pl.LazyFrame]
 
 
+def dtype_name(dtype: pl.DataType | type[pl.DataType]) -> str:
+    """Return a dtype as contracts and facets write it.
+
+    >>> [dtype_name(dtype) for dtype in (pl.Int64(), pl.String(), pl.Datetime("us", "UTC"))]
+    ['int64', 'string', 'datetime[us, UTC]']
+    """
+    if isinstance(dtype, pl.Datetime):
+        return f"datetime[{dtype.time_unit}, {dtype.time_zone}]"
+    return str(dtype).lower()
+
+
 @dataclass(frozen=True)
 class Column:
     """One typed column of a layer. `source` is the source column it is parsed from (bronze only)."""

@@ -23,6 +23,7 @@ from include.medallion.contract import (
     Layer,
     SourceMapping,
     Table,
+    dtype_name,
     provenance_names,
 )
 from include.medallion.schemas import dataframely_schema, holds_all, rule_ids
@@ -358,17 +359,6 @@ def _rows(frame: pl.LazyFrame) -> int:
 
 def _names(frame: pl.LazyFrame) -> dict[str, str]:
     return {name: dtype_name(dtype) for name, dtype in frame.collect_schema().items()}
-
-
-def dtype_name(dtype: pl.DataType | type[pl.DataType]) -> str:
-    """Return a dtype as contracts and facets write it.
-
-    >>> [dtype_name(dtype) for dtype in (pl.Int64(), pl.String(), pl.Datetime("us", "UTC"))]
-    ['int64', 'string', 'datetime[us, UTC]']
-    """
-    if isinstance(dtype, pl.Datetime):
-        return f"datetime[{dtype.time_unit}, {dtype.time_zone}]"
-    return str(dtype).lower()
 
 
 def _rule_assertions(rules: Iterable[str], by: Mapping[str, int]) -> tuple[dict[str, Any], ...]:

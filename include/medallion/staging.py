@@ -20,7 +20,7 @@ import polars as pl
 
 from include.errors import InvalidInput
 from include.lineage.columns import derive
-from include.medallion.contract import provenance_names
+from include.medallion.contract import dtype_name, provenance_names
 from include.medallion.headers import FIELD_LIMIT, Header, fit, read_header
 from include.medallion.promote import (
     ENGINE,
@@ -28,7 +28,6 @@ from include.medallion.promote import (
     Hop,
     Promotion,
     check_balance,
-    dtype_name,
     footer_of,
     write_quarantine,
 )

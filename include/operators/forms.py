@@ -8,6 +8,7 @@ from airflow.sdk import Param
 from pydantic import BaseModel, ValidationError
 
 from include.errors import InvalidInput, UnknownParameter
+from include.lineage.secrets import hide_sure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +24,12 @@ def form(model: type[BaseModel]) -> dict[str, Param]:
         name: _param(_resolved(field, definitions), _default(model, name))
         for name, field in schema.get("properties", {}).items()
     }
+
+
+def _holds_secret(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return any(_holds_secret(item) for item in value)
+    return isinstance(value, str) and hide_sure(value) != value
 
 
 def _default(model: type[BaseModel], name: str) -> Any:
@@ -60,8 +67,8 @@ def read_conf(
 ) -> dict[str, Any]:
     """Return the validated parameters of a run, as plain JSON values.
 
-    Raises UnknownParameter for a conf key that the form lacks, InvalidInput for a value the model refuses; both name
-    the key.
+    Raises UnknownParameter for a conf key that the form lacks, InvalidInput for a value that the model refuses or that
+    holds a secret; both name the key.
     """
     known = set(model.model_fields)
     unknown = sorted(set(conf or {}) - known - AIRFLOWS_OWN)
@@ -69,6 +76,11 @@ def read_conf(
         raise UnknownParameter(
             f"conf: unknown key {', '.join(map(repr, unknown))}; known: {', '.join(sorted(known))}"
         )
+    for name, value in (conf or {}).items():
+        if name in known and _holds_secret(value):
+            raise InvalidInput(
+                f"conf: {name}: holds a login, key or token; name a connection or a setting instead"
+            )
     given = {name: value for name, value in {**params, **(conf or {})}.items() if name in known}
     try:
         return model.model_validate(given).model_dump(mode="json")

@@ -11,8 +11,10 @@ from airflow.sdk import BaseOperator
 from include.errors import InvalidInput, QualityGateFailed
 from include.ledger import jobs
 from include.ledger.session import transaction
+from include.lineage.secrets import clean_text
 from include.operators.coordinates import is_scheduled, own_job_id, rehearsing
 from include.operators.forms import read_conf
+from include.operators.masking import quiet_logs
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -33,11 +35,16 @@ class OpenJobOperator(BaseOperator):
     ui_color = "#dfe8f5"
 
     def __init__(self, *, model: type[BaseModel], **kwargs: Any) -> None:
+        kwargs.setdefault("doc_md", "Check the run's form and open its job, or find the one it names.")
         super().__init__(**kwargs)
         self.model = model
 
     def execute(self, context: Context) -> str:
         """Return the job_id; raise InvalidInput, after recording the refusal, for a conf that cannot be."""
+        with quiet_logs():
+            return self._open(context)
+
+    def _open(self, context: Context) -> str:
         dag_run: Any = context["dag_run"]
         ti: Any = context["ti"]
         derived = own_job_id(context)
@@ -62,7 +69,7 @@ class OpenJobOperator(BaseOperator):
                     derived,
                     dag_id=ti.dag_id,
                     run_id=dag_run.run_id,
-                    error=f"{type(error).__name__}: {error}",
+                    error=clean_text(f"{type(error).__name__}: {error}"),
                 )
             raise
         log.info("job opened", job_id=str(job_id), dag_id=ti.dag_id, run_id=dag_run.run_id)
@@ -101,6 +108,9 @@ class CloseJobOperator(BaseOperator):
         job_id: str = "{{ ti.xcom_pull(task_ids='open_job') or '' }}",
         **kwargs: Any,
     ) -> None:
+        kwargs.setdefault(
+            "doc_md", "Note how the run ended; a job completes only with every artifact that it requires."
+        )
         super().__init__(**kwargs)
         self.requires = requires
         self.requires_when_scheduled = (

@@ -64,6 +64,7 @@ class ReviewOperator(StageOperator, ApprovalOperator):
 
     def __init__(self, *, material: Stage, stage: Stage, **kwargs: Any) -> None:
         kwargs["execution_timeout"] = None  # it would bound the wait for a person, too
+        kwargs.setdefault("doc_md", f"{material.doc}\n\n{stage.doc}")
         super().__init__(stage=stage, subject=SUBJECT, body=BODY, **kwargs)
         self.material = material
 
@@ -102,7 +103,8 @@ class ReviewOperator(StageOperator, ApprovalOperator):
         inputs = [item for artifact_id, item in read.items() if artifact_id not in names]
         self.facts = {**facts, "inputs": inputs, "outputs": made}
 
-    def _declared(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def declared(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return what both halves of the task say."""
         outputs = (*self.material.outputs, *self.stage.outputs)
         inputs = dict.fromkeys((*self.material.inputs, *self.stage.inputs))
         return tuple(name for name in inputs if name not in outputs), outputs

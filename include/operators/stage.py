@@ -19,6 +19,7 @@ from include.operators.coordinates import (
     rehearsing,
     wanted_job_id,
 )
+from include.operators.masking import quiet_logs
 from include.stage import SkipStage, Stage, run_stage
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class StageOperator(BaseOperator):
         job_id: str = "{{ ti.xcom_pull(task_ids='open_job') or '' }}",
         **kwargs: Any,
     ) -> None:
+        kwargs.setdefault("doc_md", stage.doc)
         super().__init__(**kwargs)
         self.stage = stage
         self.key = key
@@ -71,15 +73,16 @@ class StageOperator(BaseOperator):
         """Run a stage in this task's place; its facts become this run's lineage."""
         rehearsal = rehearsing(context)
         try:
-            outcome = run_stage(
-                stage,
-                job_id=self._job(context, rehearsal),
-                key=str(key),
-                params={**self.form(context), **(extra or {})},
-                at=coordinates(context),
-                rehearsal=rehearsal,
-                observe=self._observe,
-            )
+            with quiet_logs():
+                outcome = run_stage(
+                    stage,
+                    job_id=self._job(context, rehearsal),
+                    key=str(key),
+                    params={**self.form(context), **(extra or {})},
+                    at=coordinates(context),
+                    rehearsal=rehearsal,
+                    observe=self._observe,
+                )
         except SkipStage as skip:
             raise AirflowSkipException(str(skip)) from skip
         return outcome.result
@@ -139,13 +142,13 @@ class StageOperator(BaseOperator):
         run_facets = {}
         if facts and task_instance is not None:
             run_facets[JOB_FACET] = job_facet(facts, dag_id=task_instance.dag_id, run_id=task_instance.run_id)
-        inputs, outputs = self._declared()
+        inputs, outputs = self.declared()
         return OperatorLineage(
             inputs=inputs_of(facts, inputs),
             outputs=outputs_of(facts, outputs),
             run_facets=run_facets,
         )
 
-    def _declared(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def declared(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the names of the datasets that this task says it reads and makes."""
         return self.stage.inputs, self.stage.outputs

@@ -26,6 +26,7 @@ class TriggerFamilyOperator(TriggerDagRunOperator):
         self, *, family: str, conf: dict[str, Any] | None = None, passes: tuple[str, ...] = (), **kwargs: Any
     ) -> None:
         job = "{{ ti.xcom_pull(task_ids='open_job') }}"
+        kwargs.setdefault("doc_md", f"Run the {family} DAG for the campaign's job, and wait for its end.")
         kwargs.setdefault("task_id", f"trigger_{family}")
         super().__init__(
             trigger_dag_id=family,

@@ -20,7 +20,7 @@ from psycopg.rows import dict_row
 
 from include.errors import ProviderUnavailable
 from include.lineage.events import store_event
-from include.lineage.facets import JOB_FACET, PRODUCER, inputs_of, job_facet, outputs_of
+from include.lineage.facets import JOB_FACET, PRODUCER, error_of, inputs_of, job_facet, outputs_of
 from include.lineage.scrub import scrub
 from include.settings import settings
 
@@ -282,5 +282,7 @@ def _event(
     )
     event["job"]["facets"] = job.get("facets") or {}
     event["run"]["facets"] = {**facets, JOB_FACET: Serde.to_dict(facet)}
+    if error := error_of(facts):
+        event["run"]["facets"]["errorMessage"] = Serde.to_dict(error)
     found: dict[str, Any] = json.loads(json.dumps(scrub(event), default=str))
     return found

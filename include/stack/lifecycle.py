@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 HEALTHY_S = 300.0
 DAGS_S = 60.0
+DECLARE_S = 120.0
 STABLE_S = 2.0
 POLL_S = 0.5
 # What a stack makes in its state folder; the id of the stack, which leads to its databases, goes last.
@@ -96,6 +97,7 @@ def up(state_dir: Path, environment: Mapping[str, str], say: Callable[[str], Non
                 say(" ".join(words))
                 _migrate(stack, secrets, environment, words, groups)
             databases.set_version(cluster.dsn, schema_version())
+        declaring = _program(stack, secrets, environment, *parts.DECLARE, log="lineage-jobs.log")
         for wave in sorted({part.wave for part in in_use(stack)} - {0}):
             for part in in_use(stack):
                 if part.wave == wave:
@@ -105,6 +107,9 @@ def up(state_dir: Path, environment: Mapping[str, str], say: Callable[[str], Non
                 _wait(stack, lambda: _lineage_problems(stack), say)
         _wait(stack, lambda: unhealthy(stack), say)
         say("DAGs")
+        if not _ended_well(declaring, DECLARE_S):  # before the first run, whose events refer to it
+            log = stack.logs / "lineage-jobs.log"
+            say(f"the tasks' datasets are not declared: {tail(log, 1)} ({log})")
         stack, unpaused, broken = _switch_on(stack, secrets)
     return Started(stack, already=False, seconds=time.monotonic() - begun, unpaused=unpaused, broken=broken)
 
@@ -162,6 +167,38 @@ def _migrate(
     if done.returncode != 0:
         last = "\n".join(done.stdout.splitlines()[-12:])
         raise ConfigurationError(f"{' '.join(words)} failed:\n{last}")
+
+
+def _program(
+    stack: Stack,
+    secrets: Secrets,
+    environment: Mapping[str, str],
+    words: tuple[str, ...],
+    groups: tuple[str, ...],
+    *,
+    log: str,
+) -> subprocess.Popen[str]:
+    """Start a program that ends by itself, beside what else starts."""
+    with (stack.logs / log).open("w") as output:
+        return subprocess.Popen(
+            launch.program(words),
+            env=dict(environment) | parts.gathered(parts.variables(stack, secrets), groups),
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+
+def _ended_well(process: subprocess.Popen[str], seconds: float) -> bool:
+    """Wait for a program, no longer than that; return whether it did what it was to do."""
+    try:
+        return process.wait(seconds) == 0
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return False
 
 
 def unhealthy(stack: Stack) -> list[str]:

@@ -95,6 +95,9 @@ MIGRATIONS = (
     (("throughline", "db", "upgrade"), ("deployment", "ledger-owner")),
 )
 
+# After the migrations, at every start: what the deployed tasks read and make.
+DECLARE = (("throughline", "lineage-jobs"), ("deployment", "airflow", "ledger"))
+
 # What `throughline env` hands to a shell: all of it, to the person who owns the stack.
 SHELL = (
     "deployment",
@@ -112,7 +115,7 @@ def transport(state_dir: str) -> str:
     return json.dumps(
         {
             "type": "transform",
-            "transformer_class": "include.lineage.scrub.Scrub",
+            "transformer_class": "include.operators.masking.MaskedScrub",
             "transport": {
                 "type": "composite",
                 "continue_on_failure": True,

@@ -118,8 +118,9 @@ def relay_counts(stack: Stack, secrets: Secrets) -> tuple[int | None, int | None
     """Return how many events wait for delivery and how many were refused; None without a ledger to ask."""
     dsn = parts.variables(stack, secrets)["relay-database"]["THROUGHLINE_LEDGER_DSN"]
     question = (
-        "SELECT count(*) FILTER (WHERE delivered_at IS NULL AND dead_at IS NULL),"
-        " count(*) FILTER (WHERE dead_at IS NOT NULL) FROM event WHERE delivered_at IS NULL"
+        "SELECT count(*) FILTER (WHERE dead_at IS NULL), count(*) FILTER (WHERE dead_at IS NOT NULL) FROM"
+        " (SELECT dead_at FROM event WHERE delivered_at IS NULL"
+        " UNION ALL SELECT dead_at FROM job_declaration WHERE delivered_at IS NULL) AS waiting"
     )
     try:
         with psycopg.connect(dsn, connect_timeout=2) as connection:

@@ -17,7 +17,8 @@ def document(
 
     Keys: version, job_id, family, stage, key, attempt, status, recipe, code_digest, declared, inputs, outputs, result.
     An input or output has namespace, name (its dataset), artifact_id, sha256, kind, key, media_type, size_bytes, and
-    whichever of rows, schema, column_lineage, quality, assertions, owner, partition, uri are known.
+    whichever of rows, schema, column_lineage, quality, assertions, owner, partition, uri are known; an output also has
+    lifecycle (CREATE, OVERWRITE) where it changed what was there. The facts of a failed attempt have error, scrubbed.
     """
     outputs = [_of_pending(item, work) for item in work.pending if item.kind != "source"] if made else []
     return {

@@ -6,6 +6,7 @@ attempt leaves no trace. The commit is the only place where an artifact becomes 
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID, uuid4
@@ -30,6 +31,7 @@ from include.ledger.models import (
     TableVersion,
 )
 from include.ledger.session import transaction
+from include.lineage.secrets import clean_text, given_to
 from include.settings import settings
 from include.stage import facts as fact
 from include.stage.work import Coordinates, Pending, Reused, SkipStage, Work, insert_blob
@@ -105,7 +107,7 @@ def run_stage(
         raise
     except BaseException as error:
         observe(_give_up(work, claim, "failed", error))
-        work.log.warning("stage failed", error=str(error))
+        work.log.warning("stage failed", error=clean_text(str(error), given_to(os.environ)))
         raise
     observe(outcome.facts)
     faults.reach(stage.name, "committed")
@@ -209,6 +211,7 @@ def _commit(work: Work, claim: Claim, result: dict[str, Any]) -> Outcome:
     document = fact.document(work, attempt=claim.attempt, status="succeeded", result=result)
     with transaction() as session:
         _hold(session, work, claim)
+        _say_lifecycle(session, work, document, work.pending)
         _finish(session, work, "succeeded", document)
         for pending in work.pending:
             _insert_artifact(session, work, pending)
@@ -247,6 +250,7 @@ def _commit_reuse(work: Work, claim: Claim, stage_run_id: UUID) -> Outcome:
         document = fact.document(work, attempt=claim.attempt, status="reused", result=result)
         for item in document["outputs"]:
             item["reused_from"] = str(old.stage_run_id)
+        _say_lifecycle(session, work, document, fresh)
         _finish(session, work, "reused", document)
         for pending in [*sources, *fresh]:
             _insert_artifact(session, work, pending)
@@ -259,6 +263,39 @@ def _commit_reuse(work: Work, claim: Claim, stage_run_id: UUID) -> Outcome:
         _withdraw(session, work)
         _copy_transition(session, work, stage_run_id)
     return Outcome(result, document, "reused")
+
+
+def _say_lifecycle(session: Session, work: Work, document: dict[str, Any], made: list[Pending]) -> None:
+    """Note on each output what it is to what was there: CREATE, OVERWRITE, or nothing where the same bytes stay."""
+    said: dict[str, str] = {}
+    for pending in made:
+        before = _current_digest(session, work, pending)
+        if before is None or before != pending.blob.sha256:
+            said[str(pending.artifact_id)] = "CREATE" if before is None else "OVERWRITE"
+    for item in document["outputs"]:
+        if item["artifact_id"] in said:
+            item["lifecycle"] = said[item["artifact_id"]]
+
+
+def _current_digest(session: Session, work: Work, pending: Pending) -> str | None:
+    """Return the digest of what an output takes the place of: a partition's version, or the job's own artifact."""
+    query = select(Artifact.sha256)
+    if pending.table is not None:
+        layer, table, partition = pending.table
+        query = query.join(TableVersion, TableVersion.artifact_id == Artifact.artifact_id).where(
+            TableVersion.layer == layer,
+            TableVersion.table_name == table,
+            TableVersion.partition == partition,
+            TableVersion.superseded_at.is_(None),
+        )
+    else:
+        query = query.where(
+            Artifact.job_id == work.job_id,
+            Artifact.kind == pending.kind,
+            Artifact.key == pending.key,
+            Artifact.superseded_at.is_(None),
+        )
+    return session.execute(query).scalar_one_or_none()
 
 
 def _making_of(artifact: Artifact, blob: Blob, artifact_id: UUID | None = None) -> Pending:
@@ -473,7 +510,7 @@ def _copy_transition(session: Session, work: Work, old_run: UUID) -> None:
 def _give_up(work: Work, claim: Claim, status: str, error: BaseException) -> dict[str, Any]:
     """Record that the attempt made nothing; return the facts of what it read and was about to make."""
     document = fact.document(work, attempt=claim.attempt, status=status, result={}, made=False)
-    document["error"] = f"{type(error).__name__}: {error}"
+    document["error"] = clean_text(f"{type(error).__name__}: {error}", given_to(os.environ))
     with transaction() as session:
         session.execute(
             update(StageRun)

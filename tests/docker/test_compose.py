@@ -71,9 +71,10 @@ def test_the_events_take_the_same_way() -> None:
 
 def test_the_migrations_are_those_of_the_embedded_stack(groups: dict[str, dict[str, str]]) -> None:
     lines = (DOCKER / "prepare.sh").read_text().splitlines()
-    wanted = [shlex.join(words) for words, _ in parts.MIGRATIONS]
+    steps = (*parts.MIGRATIONS, parts.DECLARE)
+    wanted = [shlex.join(words) for words, _ in steps]
     assert [line for line in lines if line in wanted] == wanted
-    needed = {name for _, names in parts.MIGRATIONS for name in parts.gathered(groups, names)}
+    needed = {name for _, names in steps for name in parts.gathered(groups, names)}
     assert needed <= set(SERVICES["prepare"]["environment"])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -15,6 +14,7 @@ from include.ledger.session import transaction
 from include.marquez.client import connect
 from include.proof.differences import compare
 from include.proof.verify import traced, verify
+from tests.carried import TASKS, missing
 
 pytestmark = pytest.mark.stack
 
@@ -212,40 +212,39 @@ def test_outputs_carry_schema_statistics_version_and_column_lineage(stack: Any, 
     assert facets["columnLineage"]["fields"]["views"]["inputFields"][0]["name"] == "lake/silver/trends"
 
 
-def test_every_event_is_valid_openlineage(stack: Any, campaign: Any) -> None:
-    spec = Path(__file__).resolve().parents[3] / "shared" / "openlineage-spec"
-    if not spec.is_dir():
-        pytest.skip("../shared/openlineage-spec is not there: no schemas")
-    from jsonschema import Draft202012Validator, FormatChecker
-    from referencing import Registry, Resource
+def test_every_event_of_every_task_carries_what_the_table_says(stack: Any, campaign: Any) -> None:
+    upkeep, _ = stack.run("upkeep", {})
+    chores = stack.job_of("upkeep", upkeep)
+    stack.delivered(chores)
+    events = [*events_of(stack, campaign.job_id), *events_of(stack, chores)]
+    assert [line for event in events for line in missing(event)] == []
+    seen = {(event["job"]["name"], event["eventType"]) for event in events}
+    assert {(name, kind) for name in TASKS for kind in ("START", "COMPLETE")} - seen <= {
+        ("upkeep.verify", "COMPLETE")
+    }, "only what checks everybody's work may fail on it"
 
-    own = Path(__file__).resolve().parents[2] / "include" / "lineage" / "schemas"
-    files = [
-        spec / "OpenLineage.json",
-        *sorted((spec / "facets").glob("*.json")),
-        *sorted(own.glob("*.json")),
-    ]
-    schemas = [json.loads(path.read_text()) for path in files]
-    registry = Registry().with_resources([(s["$id"], Resource.from_contents(s)) for s in schemas])
 
-    def check(schema: str, value: Any) -> list[str]:
-        validator = Draft202012Validator({"$ref": schema}, registry=registry, format_checker=FormatChecker())
-        return [f"{schema}: {error.json_path}: {error.message}" for error in validator.iter_errors(value)]
-
-    known = {schema["$id"] for schema in schemas}
-    problems, checked = [], 0
+def test_a_table_is_announced_with_the_columns_that_it_gets(stack: Any, campaign: Any) -> None:
+    told: dict[str, dict[str, Any]] = {}
     for event in events_of(stack, campaign.job_id):
-        problems += check("https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent", event)
-        holders = [event["run"].get("facets"), event["job"].get("facets")]
-        for item in [*event.get("inputs", []), *event.get("outputs", [])]:
-            holders += [item.get("facets"), item.get("inputFacets"), item.get("outputFacets")]
-        for facets in holders:
-            for facet in (facets or {}).values():
-                if facet["_schemaURL"].split("#")[0] in known:
-                    checked += 1
-                    problems += check(facet["_schemaURL"], facet)
-    assert problems == []
-    assert checked > 500
+        for item in event.get("outputs") or []:
+            if item["name"].startswith(("lake/bronze/", "lake/silver/", "lake/gold/")):
+                told.setdefault(item["name"], {})[event["eventType"]] = item["facets"]["schema"]
+    assert len(told) == 9
+    assert [name for name, schemas in told.items() if schemas["START"] != schemas["COMPLETE"]] == []
+
+
+def test_the_graph_was_declared_before_the_first_run(stack: Any, campaign: Any) -> None:
+    rows = stack.query("SELECT job_name, delivered_at, dead_at FROM job_declaration")
+    assert {row["job_name"] for row in rows} == set(TASKS)
+    assert all(row["delivered_at"] and not row["dead_at"] for row in rows)
+    first = stack.query("SELECT min(created_at) AS at FROM event WHERE job_name LIKE 'medallion.%'")[0]["at"]
+    assert max(row["delivered_at"] for row in rows) < first
+    assert stack.throughline("lineage-jobs").stdout.splitlines()[-1] == f"{len(TASKS)} tasks, 0 declared anew"
+
+
+def test_every_event_is_valid_openlineage(stack: Any, campaign: Any, check_openlineage: Any) -> None:
+    assert check_openlineage(events_of(stack, campaign.job_id), "RunEvent") > 500
 
 
 RUN = "id = (SELECT latest_run FROM job WHERE name = %s)"

@@ -210,3 +210,34 @@ class Event(OfJob, Base):
     withdrawn_at: Mapped[datetime | None]
     dead_at: Mapped[datetime | None]
     last_error: Mapped[str | None]
+
+
+class DatasetDeclaration(Base):
+    """What the deployment declares of a dataset, as OpenLineage facets."""
+
+    __tablename__ = "dataset_declaration"
+
+    namespace: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    facets: Mapped[dict[str, Any]]
+    declared_at: Mapped[datetime] = now_column()
+
+
+class JobDeclaration(Base):
+    """What a deployed job is said to read and make, as an OpenLineage JobEvent; the newest of a name holds."""
+
+    __tablename__ = "job_declaration"
+    __table_args__ = (Index("ix_job_declaration_name", "job_namespace", "job_name", "seq"),)
+
+    seq: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    job_namespace: Mapped[str]
+    job_name: Mapped[str]
+    sha256: Mapped[str]
+    event_time: Mapped[datetime]
+    body: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = now_column()
+    attempts: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    next_at: Mapped[datetime | None]
+    delivered_at: Mapped[datetime | None]
+    dead_at: Mapped[datetime | None]
+    last_error: Mapped[str | None]

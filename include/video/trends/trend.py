@@ -9,6 +9,8 @@ from typing import Annotated, Protocol
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
+from include.lineage.secrets import hide_sure
+
 HASHTAGS_KEPT = 30
 
 CATEGORIES = {
@@ -41,6 +43,8 @@ def _utc(moment: datetime) -> datetime:
 
 
 Moment = Annotated[AwareDatetime, AfterValidator(_utc)]
+Told = Annotated[str, AfterValidator(hide_sure)]
+"""A text that others will read: keys, tokens and logins in it are hidden."""
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -51,9 +55,9 @@ class Trend(BaseModel):
 
     platform: str = Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")
     external_id: str = Field(min_length=1, max_length=128)
-    title: str = Field(min_length=1)
+    title: Told = Field(min_length=1)
     url: str | None = None
-    channel: str | None = None
+    channel: Told | None = None
     category: str | None = None
     hashtags: list[str] = Field(
         default_factory=list, description="`#` and lower-case letters, figures, underscores"
@@ -128,6 +132,6 @@ def hashtags_of(title: str, description: str, tags: list[str]) -> list[str]:
     >>> hashtags_of("Try #Candy", "", ["taste test", "candy"])
     ['#candy', '#tastetest']
     """
-    written = [match[1] for text in (title, description) for match in _MARKED.finditer(text)]
-    found = (hashtag(words) for words in [*written, *tags])
+    written = [match[1] for text in (title, description) for match in _MARKED.finditer(hide_sure(text))]
+    found = (hashtag(words) for words in [*written, *map(hide_sure, tags)])
     return list(dict.fromkeys(tag for tag in found if tag is not None))[:HASHTAGS_KEPT]

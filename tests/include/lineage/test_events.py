@@ -74,6 +74,6 @@ def test_outputs_that_were_not_written_look_as_they_did_last(ledger: str, job: U
         {"dataSource": {}, **shape},
         {"dataSource": {}, **shape},
         shape,
-        {"schema": {"fields": []}},
+        {**shape, "schema": {"fields": []}},
         {},
     ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from include.errors import InvalidInput, UnknownParameter
-from include.lineage.scrub import CONF_KEYS
+from include.lineage.facets.airflow import CONF_KEYS
 from include.operators.campaign import CampaignParams, UpkeepParams
 from include.operators.forms import form, read_conf
 
@@ -50,3 +50,14 @@ def test_airflows_own_key_passes() -> None:
 def test_a_wrong_value_is_refused_by_name(key: str, value: object) -> None:
     with pytest.raises(InvalidInput, match=key):
         read_conf(CampaignParams, {}, {key: value})
+
+
+@pytest.mark.parametrize(
+    "conf",
+    [{"theme": "see https://u:c4nary@h.example"}, {"theme": "AKIAC4NARYC4NARY0001"}],
+    ids=["login", "key"],
+)
+def test_a_value_that_holds_a_secret_is_refused_without_showing_it(conf: dict[str, object]) -> None:
+    with pytest.raises(InvalidInput, match="conf: theme: holds a login, key or token") as refused:
+        read_conf(CampaignParams, {}, conf)
+    assert "c4nary" not in str(refused.value).lower()

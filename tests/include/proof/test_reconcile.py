@@ -133,6 +133,22 @@ def test_a_killed_and_a_failed_attempt_are_aborted_and_failed(made: Made) -> Non
     assert synthesised(made) == {"test.shout": "ABORT", "test.fail": "FAIL", "test.admit": "COMPLETE"}
 
 
+def test_a_failure_that_nobody_told_of_is_told_with_its_reason(made: Made) -> None:
+    with pytest.raises(InvalidInput):
+        made.runs["fail"] = made.run(FAIL, run := uuid4(), says="no way to db://me:pw123@h")
+    made.runs["fail"] = run
+    made.tell(made.event("fail", "START", -2))
+    made.an_hour_passes()
+    assert synthesised(made)["test.fail"] == "FAIL"
+    ((error,),) = made.sql(
+        "SELECT body #> '{run,facets,errorMessage}' FROM event WHERE event_type = 'FAIL' AND run_id = %s", run
+    )
+    assert (error["message"], error["programmingLanguage"]) == (
+        "InvalidInput: no way to db://***@h",
+        "python",
+    )
+
+
 def test_without_airflow_only_what_the_ledger_is_sure_of_is_ended(made: Made) -> None:
     made.tell(made.event("open_job", "START", -1, run=uuid4()), made.event(None, "START", -1))
     made.sql("UPDATE stage_run SET ol_run_id = NULL")

@@ -263,3 +263,32 @@ def test_a_kill_at_every_point_is_survived(ledger: str, words: Path, tmp_path: P
     assert list((store.root / "incoming").iterdir()) == [] or point == "written"
     known = {a.sha256 for a in current(job)}
     assert {p.stem for p in store.blobs()} == known
+
+
+def test_the_facts_say_what_an_output_is_to_what_was_there(ledger: str, words: Path) -> None:
+    def changes(job: UUID, stage: Stage, **params: object) -> list[str | None]:
+        return [
+            item.get("lifecycle") for item in run_stage(stage, job_id=job, params=params).facts["outputs"]
+        ]
+
+    job = new_job()
+    assert changes(job, ADMIT, file=str(words)) == ["CREATE"]
+    assert changes(job, ADMIT, file=str(words)) == [None], "reused as it is"
+    assert changes(job, ADMIT, file=str(words), fresh=True) == [None], "made anew, the same bytes"
+    words.write_text("another line")
+    assert changes(job, ADMIT, file=str(words)) == ["OVERWRITE"]
+    assert changes(new_job(), ADMIT, file=str(words)) == ["CREATE"], "another job's own"
+
+
+def test_a_failure_is_kept_without_the_secrets_in_its_text(
+    ledger: str, words: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_PASSWORD", "correcthorse")
+    job = new_job()
+    run_stage(ADMIT, job_id=job, params={"file": str(words)})
+    seen: list[dict[str, object]] = []
+    with pytest.raises(InvalidInput):
+        run_stage(FAIL, job_id=job, params={"says": "correcthorse at db://u:pw123@h"}, observe=seen.append)
+    with transaction() as session:
+        run = session.scalars(select(StageRun).where(StageRun.stage == "fail")).one()
+    assert run.error == seen[0]["error"] == (run.facts or {})["error"] == "InvalidInput: *** at db://***@h"

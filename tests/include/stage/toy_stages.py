@@ -68,7 +68,7 @@ def fail(work: Work) -> dict[str, Any]:
         media_type="application/json",
         name="x.json",
     )
-    raise InvalidInput("words.txt: column 'word' is missing")
+    raise InvalidInput(work.params.get("says", "words.txt: column 'word' is missing"))
 
 
 def skip(work: Work) -> dict[str, Any]:
