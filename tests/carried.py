@@ -74,7 +74,7 @@ DAGS = ("campaign", "medallion", "reports", "upkeep", "video")
 TASKS: dict[str, Task] = {
     **{f"{dag}.{task}": Task() for dag in DAGS for task in ("open_job", "close_job")},
     **{f"campaign.trigger_{family}": Task() for family in ("medallion", "video", "reports")},
-    **{f"upkeep.{chore}": Task() for chore in ("reconcile", "drain", "sweep", "verify")},
+    **{f"upkeep.{chore}": Task() for chore in ("drain", "reconcile", "sweep", "read_back", "verify")},
     **_lake("trends"),
     **_lake("leads"),
     **_lake("assessments"),
