@@ -21,6 +21,8 @@ import pytest
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from include.errors import ProviderUnavailable
+
 # Airflow reads these when it is first imported, which a test module may do: its home is a folder of this session.
 ROOT = Path(__file__).resolve().parents[1]
 os.environ["THROUGHLINE_ROOT"] = str(ROOT)
@@ -224,10 +226,15 @@ class RunningStack:
         """Wait for a run's end, answering reviews of its job with `review`; return the state."""
         deadline = time.monotonic() + 60 * minutes
         while True:
-            state = str(self.api.dag_run(dag_id, run_id)["state"])
+            try:
+                state = str(self.api.dag_run(dag_id, run_id)["state"])
+            except (
+                ProviderUnavailable
+            ):  # an API server on a busy machine may take a minute over its first task
+                state = "not known"
             if state in ENDED:
                 return state
-            if review is not None:
+            if review is not None and state != "not known":
                 for waiting in self.api.open_reviews():
                     self.api.answer_review(waiting, review, f"{review} by a test")
             if time.monotonic() > deadline:

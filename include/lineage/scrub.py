@@ -21,7 +21,7 @@ from include.lineage.facets.run import JOB_FACET
 from include.lineage.secrets import HIDDEN, SECRET_NAME, clean_text, given_to
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 MAX_TEXT = 32_768
 """Characters of one text: a stack trace of some 300 frames."""
@@ -31,7 +31,6 @@ MAX_EVENT = 1_048_576
 """Characters of all texts of all facets of an event; facets beyond it are left out, and named."""
 MAX_DEPTH = 64
 SIDES = {"inputs": "inputFacets", "outputs": "outputFacets"}
-CUT: dict[str, Any] = {"cut": "nested too deep"}
 
 
 class _TooLarge(Exception):
@@ -107,15 +106,18 @@ def clean(value: Any) -> Any:
 
 
 def scrub(
-    event: dict[str, Any], known: tuple[str, ...] = (), mask: Callable[[str], str] = str
+    event: dict[str, Any],
+    known: tuple[str, ...] = (),
+    mask: Callable[[str], str] = str,
+    omitted: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the event as it may be stored: clean, bounded, with `throughline_job` on every event of a DAG run.
 
     `known` are values to hide wherever they are; `mask` is asked for every text first. Facets that were left out for
-    their size are named in the `omitted` field of `throughline_job`.
+    their size, `omitted` among them, are named in the `omitted` field of `throughline_job`.
     """
     event = completed(event)
-    cleaner = Cleaner(known, mask)
+    cleaner = Cleaner(known, mask, omitted=list(omitted))
     found = {
         name: cleaner.frame(value)
         for name, value in event.items()
@@ -149,30 +151,29 @@ def _dataset(cleaner: Cleaner, item: dict[str, Any], more: str) -> dict[str, Any
     return kept
 
 
-def _plain(event: Any) -> dict[str, Any]:
-    """Return an event of the client as JSON values; facets that nest too deep for Python are cut out."""
+def _plain(event: Any, omitted: list[str]) -> dict[str, Any]:
+    """Return an event of the client as JSON values; facets that nest too deep for Python are left out and noted."""
     try:
         found: dict[str, Any] = Serde.to_dict(event)
     except RecursionError:
-        lists = {side: [_shallow(item) for item in getattr(event, side, None) or []] for side in SIDES}
-        run = {"run": _shallow(event.run)} if hasattr(event, "run") else {}
-        found = Serde.to_dict(attrs.evolve(event, job=_shallow(event.job), **run, **lists))
+        lists = {
+            side: [_shallow(item, item.name, omitted) for item in getattr(event, side, None) or []]
+            for side in SIDES
+        }
+        run = {"run": _shallow(event.run, "run", omitted)} if hasattr(event, "run") else {}
+        found = Serde.to_dict(attrs.evolve(event, job=_shallow(event.job, "job", omitted), **run, **lists))
     return found
 
 
-def _shallow(holder: Any) -> Any:
-    """Return a run, job or dataset whose facets can all be walked; the others are noted in their place."""
-    return attrs.evolve(
-        holder,
-        **{
-            name: {
-                key: facet if _walkable(facet) else CUT
-                for key, facet in (getattr(holder, name) or {}).items()
-            }
-            for name in ("facets", *SIDES.values())
-            if hasattr(holder, name)
-        },
-    )
+def _shallow(holder: Any, named: str, omitted: list[str]) -> Any:
+    """Return a run, job or dataset with those facets that can be walked."""
+    kept: dict[str, dict[str, Any]] = {}
+    for name in ("facets", *SIDES.values()):
+        if hasattr(holder, name):
+            facets = getattr(holder, name) or {}
+            kept[name] = {key: facet for key, facet in facets.items() if _walkable(facet)}
+            omitted += [f"{named}.{key}" for key in facets if key not in kept[name]]
+    return attrs.evolve(holder, **kept)
 
 
 def _walkable(facet: Any) -> bool:
@@ -197,7 +198,9 @@ class Scrub(EventTransformer):
 
     def transform(self, event: Any) -> Any:
         """Return the scrubbed event as a JSON object; every transport of the client takes one."""
-        return scrub(_plain(event), given_to(os.environ), self.mask)
+        omitted: list[str] = []
+        plain = _plain(event, omitted)
+        return scrub(plain, given_to(os.environ), self.mask, omitted)
 
     def mask(self, text: str) -> str:
         """Return the text without what is known as a secret elsewhere; here nothing is."""

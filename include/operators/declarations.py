@@ -42,7 +42,10 @@ def deployed(folder: str | None = None) -> list[dict[str, Any]]:
 
 def declared_datasets() -> dict[tuple[str, str], dict[str, Any]]:
     """Return the declared facets of every dataset, scrubbed, by (namespace, name)."""
-    return {place: clean(Serde.to_dict(declared_facets(said))) for place, said in all_declared().items()}
+    return {
+        place: clean({name: Serde.to_dict(facet) for name, facet in declared_facets(said).items()})
+        for place, said in all_declared().items()
+    }
 
 
 def _of_dag(dag: Any) -> Iterator[dict[str, Any]]:

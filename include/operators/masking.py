@@ -10,7 +10,7 @@ from airflow.sdk._shared.secrets_masker import redact
 from airflow.sdk.log import mask_secret
 
 from include.lineage.scrub import Scrub
-from include.lineage.secrets import SHORTEST, given_to, shown_in
+from include.lineage.secrets import given_to, shown_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,8 +38,7 @@ def quiet_logs() -> Iterator[None]:
     except BaseException as error:
         for one in _chain(error):
             for value in shown_in(str(one)):
-                if len(value) >= SHORTEST:
-                    mask_secret(value)
+                mask_secret(value)
         raise
 
 

@@ -15,7 +15,7 @@ from include.lineage.declarations import current_declarations, store_datasets, s
 from include.lineage.events import store_event
 from include.lineage.relay import drain_once
 from include.marquez.client import MarquezClient
-from include.operators.declarations import deployed
+from include.operators.declarations import declared_datasets, deployed
 from include.proof import replay
 from tests.include.lineage.made_events import make_event
 
@@ -110,13 +110,14 @@ def test_what_is_declared_of_a_dataset_lies_under_what_an_event_says(ledger: str
     ]
     told = {"documentation": {"description": "one row per lead"}, "ownership": {"owners": [{"name": "x"}]}}
     with psycopg.connect(ledger, autocommit=True) as connection:
+        store_datasets(connection, declared_datasets())
         for text in ("old", "one row per lead"):
             told["documentation"]["description"] = text
             store_datasets(connection, {("throughline", "lake/gold/leads"): told})
         store_event(connection, event)
         row = connection.execute("SELECT body -> 'inputs', body -> 'outputs' FROM event").fetchone()
     assert row is not None
-    assert row[0] == event["inputs"]
+    assert row[0] == event["inputs"], "nobody declared it"
     assert row[1][0]["facets"] == {**told, "ownership": {"owners": []}}
 
 

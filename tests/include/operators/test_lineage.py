@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -68,6 +69,7 @@ def test_what_only_a_run_knows_is_declared_too() -> None:
     assert {name for task in TASKS.values() for name in (task.reads | task.makes | task.also)} <= names
     for (_, name), facets in declared_datasets().items():
         assert DECLARED - {"dataSource"} <= set(facets), name
+        assert all(json.loads(json.dumps(facet))["_schemaURL"] for facet in facets.values())
 
 
 def test_a_task_imports_nothing_heavy_for_its_events(tasks: dict[str, Any]) -> None:
