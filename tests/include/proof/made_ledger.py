@@ -157,7 +157,7 @@ def sift(work: Work) -> dict[str, Any]:
     from pathlib import Path
 
     path = Path(work.params["file"])
-    source = work.admit("words", path, uri=path.name, media_type="text/plain")
+    source = work.admit(f"words{work.key}", path, uri=path.name, media_type="text/plain")
     work.settle()
     words = path.read_text().split()
     for kind, kept in (
@@ -172,11 +172,11 @@ def sift(work: Work) -> dict[str, Any]:
 def _publish(work: Work, kind: str, words: list[str], source: Any) -> None:
     work.publish(
         kind,
-        "staged/words/latest" if kind == "table" else "",
+        f"staged/words/{work.key or 'latest'}" if kind == "table" else work.key,
         lambda target: target.write_text(json.dumps(words)) and None,
         suffix=".json",
         media_type="application/json",
-        name=f"{kind}.json",
+        name=f"{kind}{work.key}.json",
         inputs=[source],
         dataset=f"lake/{kind}/words",
     )
