@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -86,7 +87,7 @@ def running(dsn: str) -> Iterator[Server]:
         "MARQUEZ_ADMIN_URL": admin,
         "PYTHONPATH": str(ROOT),
     }
-    command = [sys.executable, *PROFILE, "-m", "include.marquez.server"]
+    command = [sys.executable, "-m", "include.marquez.server"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
         try:
             while process.poll() is None:
@@ -98,9 +99,6 @@ def running(dsn: str) -> Iterator[Server]:
             yield Server(url, environment["THROUGHLINE_LINEAGE_DSN"], process.pid)
         finally:
             process.terminate()
-
-
-PROFILE = os.environ.get("LINEAGE_PROFILE", "").split()
 
 
 def get(client: Client, path: str) -> Any:
@@ -125,7 +123,7 @@ def check(client: Client, plan: Plan) -> None:
     graph = get(client, f"/lineage?nodeId={quote(f'dataset:file:{plan.hub}', safe='')}&depth=1")["graph"]
     jobs_of_hub = plan.jobs - plan.jobs // 2 + 1 + 2
     found = sum(node["type"] == "JOB" for node in graph)
-    if found != min(jobs_of_hub, plan.jobs):
+    if found != jobs_of_hub:
         raise SystemExit(f"wrong answer: {found} jobs one hop from the hub, expected {jobs_of_hub}")
 
 
@@ -227,26 +225,30 @@ def reads(plan: Plan) -> dict[str, tuple[str, float, float]]:
     }
 
 
-def measured(client: Client, plan: Plan) -> dict[str, tuple[float, float, int]]:
-    """p50 and p95 in ms, and the bytes of the answer, by name."""
-    figures = {}
-    for name, (path, _, _) in reads(plan).items():
-        latencies, size = [], 0
+def measured(worlds: list[tuple[Client, Plan]]) -> list[dict[str, tuple[float, float, int]]]:
+    """p50 and p95 in ms, and the bytes of the answer, by name, for each world; they are asked in turns."""
+    figures: list[dict[str, tuple[float, float, int]]] = [{} for _ in worlds]
+    asked = [reads(plan) for _, plan in worlds]
+    for name in asked[0]:
+        latencies: list[list[float]] = [[] for _ in worlds]
+        sizes = [0 for _ in worlds]
         for turn in range(REPEAT + 3):
-            begun = time.perf_counter()
-            size = len(client.ask("GET", API + path))
-            if turn >= 3:
-                latencies.append(time.perf_counter() - begun)
-        pace = Pace(len(latencies), sum(latencies), latencies)
-        figures[name] = (pace.percentile(0.5), pace.percentile(0.95), size)
+            for i, (client, _) in enumerate(worlds):
+                begun = time.perf_counter()
+                sizes[i] = len(client.ask("GET", API + asked[i][name][0]))
+                if turn >= 3:
+                    latencies[i].append(time.perf_counter() - begun)
+        for i, taken in enumerate(latencies):
+            pace = Pace(len(taken), sum(taken), taken)
+            figures[i][name] = (pace.percentile(0.5), pace.percentile(0.95), sizes[i])
     return figures
 
 
-def filled(server: Server, plan: Plan, first: int = 0) -> None:
+def filled(server: Server, plan: Plan) -> None:
     begun = time.perf_counter()
-    pump(server.url, f"{API}/lineage/batch", batches(plan.events(first), BATCH), 2)
+    pump(server.url, f"{API}/lineage/batch", batches(plan.events(), BATCH), 2)
     seconds = time.perf_counter() - begun
-    events = 2 * plan.jobs * (plan.runs - first)
+    events = 2 * plan.jobs * plan.runs
     print(
         f"\n{plan.jobs} jobs x {plan.runs} runs: {events} events in {seconds:.0f} s, {events / seconds:.0f}/s"
     )
@@ -256,43 +258,33 @@ def filled(server: Server, plan: Plan, first: int = 0) -> None:
 
 def histories(verdicts: Verdicts, dsn: str, plans: list[Plan]) -> None:
     for plan in plans:
-        with running(dsn) as server:
-            client = Client(server.url)
-            tenth = Plan(plan.name, plan.jobs, max(1, plan.runs // 10))
-            filled(server, tenth)
-            check(client, tenth)
-            young = measured(client, tenth)
-            filled(server, plan, tenth.runs)
-            check(client, plan)
-            old = measured(client, plan)
+        tenth = Plan(plan.name, plan.jobs, max(1, plan.runs // 10))
+        with running(dsn) as small, running(dsn) as server:
+            worlds = [(Client(small.url), tenth), (Client(server.url), plan)]
+            for (client, told), filling in zip(worlds, (small, server), strict=True):
+                filled(filling, told)
+                check(client, told)
+            young, old = measured(worlds)
             print(f"{'':28}{'p50 ms':>8}{'p95 ms':>8}{'kB':>8}{'growth':>8}")
+            size_of = f"{plan.jobs} x {plan.runs}"
             for name, (_, bound, per_mb) in reads(plan).items():
                 p50, p95, size = old[name]
-                # The same answer, but for the page that grows until it is full.
-                growth = p50 / young[name][0]
-                print(f"{name:28}{p50:8.1f}{p95:8.1f}{size / 1000:8.0f}{growth:8.2f}")
-                verdicts.judge(
-                    f"{plan.jobs} x {plan.runs}, {name}, p95", p95, "<=", bound + per_mb * size / 1e6, "ms"
-                )
-            same = {name for name in old if abs(old[name][2] - young[name][2]) <= 0.02 * young[name][2]}
-            grown = sorted(old[name][0] / young[name][0] for name in same)
+                print(f"{name:28}{p50:8.1f}{p95:8.1f}{size / 1000:8.0f}{p50 / young[name][0]:8.2f}")
+                verdicts.judge(f"{size_of}, {name}, p95", p95, "<=", bound + per_mb * size / 1e6, "ms")
+            # The same answer: a page that the tenth of the history does not fill yet is another question.
+            same = [name for name in old if abs(old[name][2] - young[name][2]) <= 0.02 * young[name][2]]
+            grown = sorted((old[name][0] / young[name][0], name) for name in same)
+            print(f"most grown of {len(same)} equal answers: {grown[-1][1]}, {grown[-1][0]:.2f} x")
             verdicts.judge(
-                f"{plan.jobs} x {plan.runs}, growth over a tenth of it, median of {len(grown)} equal answers",
-                grown[len(grown) // 2],
+                f"{size_of}, growth over a tenth of it, median of {len(grown)} equal answers",
+                grown[len(grown) // 2][0],
                 "<=",
                 GROWTH_GOAL,
                 "x",
             )
-            worst = max(same, key=lambda name: old[name][0] / young[name][0])
-            print(f"most grown: {worst}, {old[worst][0] / young[worst][0]:.2f} x ({old[worst][0]:.1f} ms)")
-            verdicts.judge(
-                f"{plan.jobs} x {plan.runs}, memory",
-                pss_mb([server.process]),
-                "<=",
-                MEMORY_GOAL_MB,
-                "MB (PSS)",
-            )
-            client.close()
+            verdicts.judge(f"{size_of}, memory", pss_mb([server.process]), "<=", MEMORY_GOAL_MB, "MB (PSS)")
+            for client, _ in worlds:
+                client.close()
 
 
 def main() -> int:
@@ -301,13 +293,15 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=800, help="events per count of clients")
     parser.add_argument("--only", choices=["ingest", "reads"])
     chosen = parser.parse_args()
+    # An end from outside is an end by exception: servers and databases are put away.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     verdicts = Verdicts()
     with tempfile.TemporaryDirectory() as folder, temporary_cluster(Path(folder), fsync=True) as dsn:
         if chosen.only != "reads":
             ingest(verdicts, dsn, chosen.events)
         if chosen.only != "ingest":
             plans = [Plan("g50", 50, 200), Plan("g1000", 1000, 20)]
-            histories(verdicts, dsn, plans + ([Plan("g10000", 10_000, 20)] if chosen.large else []))
+            histories(verdicts, dsn, [*plans, *([Plan("g10000", 10_000, 20)] if chosen.large else [])])
     print(
         f"for reference, Marquez: {MARQUEZ_PER_SECOND} events/s by clients, {MARQUEZ_MEMORY_MB} MB and more"
     )

@@ -145,9 +145,9 @@ class Plan:
             task_event(*who, "COMPLETE", at + timedelta(seconds=1), reads, writes),
         ]
 
-    def events(self, first: int = 0) -> Iterator[list[bytes]]:
-        """Every run's events from run `first` of each job on, the jobs side by side."""
-        for r in range(first, self.runs):
+    def events(self) -> Iterator[list[bytes]]:
+        """Every run's events, the jobs side by side."""
+        for r in range(self.runs):
             for k in range(self.jobs):
                 yield self.run_events(k, r)
 

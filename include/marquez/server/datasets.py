@@ -24,6 +24,8 @@ _DATASET = (
     " d.updated_at, d.current_version, v.fields, v.lifecycle, v.facets, v.read_facets, v.columns"
     " FROM dataset_name n JOIN dataset d ON d.id = n.dataset_id LEFT JOIN dataset_version v ON v.id = d.current_version"
 )
+_NODE = _DATASET.replace(", v.facets, v.read_facets, v.columns", "")
+"""Without what the node of a graph does not show, which is most of it."""
 WITHOUT_COLUMNS: Json = {"columnLineage": None}
 """The answer to a change of a dataset leaves its column lineage out."""
 NAME_ORDER = "n.namespace, left(n.name, 300), n.id"
@@ -180,7 +182,7 @@ def _column_lineage(
 async def graph_datasets(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Json]:
     """Return the `data` of dataset nodes, by id."""
     rows = await connection.fetch(
-        _DATASET + " WHERE n.id = d.id AND d.id = ANY($1::uuid[]) AND NOT d.hidden",
+        _NODE + " WHERE n.id = d.id AND d.id = ANY($1::uuid[]) AND NOT d.hidden",
         list(ids),
     )
     tags = await Tags.read(connection, [row["id"] for row in rows])

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -149,6 +150,14 @@ class Intake:
             " AS e(digest, kind, event_time, event_type, run_id, job_namespace, job_name, body)",
             *columns(rows),
         )
+        days = Counter(e.time.date() for e in self.events if e.kind == "R" and e.listed)
+        if days:
+            self.writes.add(
+                "INSERT INTO event_count AS c (day, shard, n) SELECT d.day, pg_backend_pid() % 8, d.n"
+                " FROM unnest($1::date[], $2::bigint[]) AS d(day, n)"
+                " ON CONFLICT (day, shard) DO UPDATE SET n = c.n + excluded.n",
+                *columns(sorted(days.items())),
+            )
 
     def _write_namespaces(self) -> None:
         """Add the namespaces that are new, were hidden, or are older than was known."""

@@ -28,7 +28,9 @@ _RUN = (
     "SELECT r.id, r.created_at, r.updated_at, r.nominal_start, r.nominal_end, r.state, r.started_at, r.ended_at, r.args,"
     " r.facets, r.job_facets, r.job_version, r.job_id, j.namespace, j.name FROM run r JOIN job j ON j.id = r.job_id"
 )
-_RUN_IN_ORDER = _RUN.replace("SELECT ", "SELECT r.sort_at, ", 1)
+_RUN_ALONE = _RUN.replace(" r.job_facets,", "")
+"""Without the facets of its job, which most answers leave out."""
+_RUN_IN_ORDER = _RUN_ALONE.replace("SELECT ", "SELECT r.sort_at, ", 1)
 _JOB = (
     "SELECT j.id, j.namespace, j.name, j.type, j.created_at, j.updated_at, j.location, j.description, j.labels, j.facets,"
     " j.current_version, j.latest_run, j.parent_id, p.name AS parent_name FROM job j LEFT JOIN job p ON p.id = j.parent_id"
@@ -54,10 +56,10 @@ async def shown_runs(
         " WHERE io.run_id = ANY($1::uuid[]) ORDER BY d.namespace, d.name",
         list(runs),
     ):
-        written = made_of(
-            "dataset version", str(made_of("written version", str(io["dataset_id"]), str(io["run_id"])))
-        )
-        version = io["version"] if io["is_input"] and io["version"] else written
+        version = io["version"] if io["is_input"] else None
+        if version is None:  # what a run writes has a version that follows from the two
+            made = made_of("written version", str(io["dataset_id"]), str(io["run_id"]))
+            version = made_of("dataset version", str(made))
         runs[io["run_id"]]["inputDatasetVersions" if io["is_input"] else "outputDatasetVersions"].append(
             {
                 "datasetVersionId": {"namespace": io["namespace"], "name": io["name"], "version": version},
@@ -101,7 +103,7 @@ async def runs_by_id(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, 
     if not ids:
         return {}
     return await shown_runs(
-        connection, await connection.fetch(_RUN + " WHERE r.id = ANY($1::uuid[])", list(ids))
+        connection, await connection.fetch(_RUN_ALONE + " WHERE r.id = ANY($1::uuid[])", list(ids))
     )
 
 

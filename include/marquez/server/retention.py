@@ -90,7 +90,10 @@ async def _batch(
     if dry or not unused:
         return len(unused), 0, 0
     events = await connection.fetchval(
-        "WITH gone AS (DELETE FROM event WHERE run_id = ANY($1::uuid[]) RETURNING 1) SELECT count(*) FROM gone",
+        "WITH gone AS (DELETE FROM event WHERE run_id = ANY($1::uuid[]) RETURNING kind, event_time),"
+        " fewer AS (INSERT INTO event_count AS c (day, shard, n)"
+        " SELECT (event_time AT TIME ZONE 'UTC')::date, 0, -count(*) FROM gone WHERE kind = 'R' GROUP BY 1 ORDER BY 1"
+        " ON CONFLICT (day, shard) DO UPDATE SET n = c.n + excluded.n) SELECT count(*) FROM gone",
         unused,
     )
     versions = await connection.fetchval(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -52,6 +54,44 @@ def test_events_are_paged_by_key_and_narrowed(scene: Any, direction: str) -> Non
     assert {event["eventType"] for event in httpx.get(narrow).json()["events"]} == {"COMPLETE"}
     of_run = httpx.get(f"{scene.client.url}/api/v1/events/lineage?run={other}").json()
     assert [event["job"]["name"] for event in of_run["events"]] == ["other"]
+
+
+def test_the_total_of_events_is_that_of_the_window_whatever_its_bounds(lineage_server: Any) -> None:
+    random = Random(20260301)
+    begun = datetime(2026, 2, 27, tzinfo=UTC)
+    events, kinds = [], {"R": "RunEvent", "J": "JobEvent"}
+    for i in range(300):
+        # Many fall on midnight, where days part; one in ten is no run event, which no total counts.
+        moment = begun + timedelta(hours=random.choice([0, 24, 48, 72, random.random() * 96]))
+        event = {
+            "eventTime": moment.isoformat(),
+            "producer": "https://p",
+            "schemaURL": f"https://s/{kinds['J' if i % 10 == 0 else 'R']}",
+            "job": {"namespace": "n", "name": f"j{i}"},
+        }
+        events.append(
+            event if i % 10 == 0 else event | {"run": {"runId": str(uuid4())}, "eventType": "START"}
+        )
+    with lineage_server.another() as server:
+        half = len(events) // 2
+        httpx.post(f"{server.url}/api/v1/lineage/batch", json=events[:half]).raise_for_status()
+        for event in events[half : half + 20] + events[:20]:
+            httpx.post(f"{server.url}/api/v1/lineage", json=event).raise_for_status()
+        httpx.post(
+            f"{server.url}/api/v1/lineage/batch", json=events[half:] + events[:half]
+        ).raise_for_status()
+        windows = [(begun - timedelta(days=1), begun + timedelta(days=9))]
+        for _ in range(40):
+            bounds = [
+                begun + timedelta(hours=random.choice([0, 24, 36, 48, 49, random.random() * 96]))
+                for _ in "ab"
+            ]
+            windows.append((bounds[0], bounds[1]))
+        for after, before in windows:
+            asked = {"after": after.isoformat(), "before": before.isoformat(), "limit": "1000"}
+            told = httpx.get(f"{server.url}/api/v1/events/lineage", params=asked).json()
+            assert told["totalCount"] == len(told["events"]), (after, before)
+        assert httpx.get(f"{server.url}/api/v1/events/lineage?limit=0").json()["totalCount"] == 270
 
 
 @pytest.mark.parametrize("cursor", ["x", "1_", "1_zz", "9" * 18 + "_" + "0" * 64, "1_" + "0" * 30])

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import psycopg
 import pytest
+
+from include.marquez.client import MarquezClient
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -30,8 +33,6 @@ def days_ago(days: float) -> str:
 @pytest.fixture
 def tell(server: Any, scene: Any, make_dataset: Any) -> Any:
     """Tell a run of a job so many days ago, with what it reads and writes; return its id."""
-    from include.marquez.client import MarquezClient
-
     with MarquezClient(server.url, server.admin_url) as client:
         scene.client = client
 
@@ -90,6 +91,7 @@ def test_what_is_in_use_stays_whatever_its_age(server: Any, scene: Any, tell: An
     assert scene.client.run(gone) is None
     assert scene.client.events(run=gone)["totalCount"] == 0
     assert scene.client.events(run=reader)["totalCount"] == 2
+    assert scene.client.events(limit=1)["totalCount"] == 12
     assert scene.client.job_runs(scene.namespace, "load")["totalCount"] == 2
     assert scene.client.graph(scene.node("report")) == before
     # A second sweep finds nothing more, and a removed event may come again.
@@ -113,8 +115,6 @@ def test_the_server_removes_by_itself_when_it_is_told_to(server: Any, scene: Any
     with server.another(server.dsn, THROUGHLINE_LINEAGE_RETENTION_DAYS="30") as second:
         metrics = ""
         while "lineage_retention_runs_total 2" not in metrics:
-            import httpx
-
             metrics = httpx.get(f"{second.admin_url}/metrics").text
             assert second.process.poll() is None
     assert kept(server) == {old[-1]}
