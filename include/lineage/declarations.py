@@ -26,6 +26,16 @@ log = structlog.get_logger(__name__)
 
 LOCK = 0x7411_0002  # any constant that no other advisory lock of the ledger uses
 MAX_ATTEMPTS = 20
+LASTING = {
+    "dataSource",
+    "datasetType",
+    "documentation",
+    "ownership",
+    "schema",
+    "columnLineage",
+    "storage",
+    "tags",
+}
 
 STORE = """
 INSERT INTO job_declaration (job_namespace, job_name, sha256, event_time, body)
@@ -54,6 +64,11 @@ UPDATE job_declaration SET attempts = attempts + 1, last_error = %(error)s,
     next_at = now() + make_interval(secs => least(300, power(2, least(attempts, 10))) * (0.75 + random() / 2))
 WHERE seq = %(seq)s
 """
+# What the newest run of a job read and made.
+SEEN = """
+SELECT body -> 'inputs', body -> 'outputs' FROM event
+WHERE job_namespace = %s AND job_name = %s AND event_type = 'COMPLETE' ORDER BY seq DESC LIMIT 1
+"""
 CURRENT = """
 SELECT DISTINCT ON (job_namespace, job_name) body FROM job_declaration
 ORDER BY job_namespace, job_name, seq DESC
@@ -63,7 +78,9 @@ ORDER BY job_namespace, job_name, seq DESC
 def store_declarations(connection: psycopg.Connection[Any], events: Iterable[dict[str, Any]]) -> list[str]:
     """Store the scrubbed JobEvents that say something new, in one transaction; return their job names.
 
-    `eventTime` does not count as news, and is set to now.
+    `eventTime` does not count as news, and is set to now. What the job's newest run read and made beyond its
+    declaration is kept with it: a lineage server would take the later declaration for all there is, and the edges that
+    only a run knows would be gone until the next one.
     """
     stored = []
     with connection.transaction():
@@ -71,16 +88,36 @@ def store_declarations(connection: psycopg.Connection[Any], events: Iterable[dic
         for event in events:
             said = {name: value for name, value in event.items() if name != "eventTime"}
             moment = datetime.now(UTC).isoformat()
+            seen = connection.execute(SEEN, (event["job"]["namespace"], event["job"]["name"])).fetchone()
+            kept = {
+                side: _joined(said.get(side, []), row or [])
+                for side, row in zip(("inputs", "outputs"), seen or ([], []), strict=True)
+            }
             values = {
                 "namespace": event["job"]["namespace"],
                 "name": event["job"]["name"],
                 "sha256": sha256_json(said),
                 "event_time": moment,
-                "body": json.dumps({**said, "eventTime": moment}, ensure_ascii=False),
+                "body": json.dumps({**said, **kept, "eventTime": moment}, ensure_ascii=False),
             }
             if connection.execute(STORE, values).fetchone() is not None:
                 stored.append(str(values["name"]))
     return stored
+
+
+def _joined(declared: list[dict[str, Any]], seen: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the declared datasets and, with what is lasting of their facets, the others that were seen."""
+    places = {(item["namespace"], item["name"]) for item in declared}
+    others = [
+        {
+            "namespace": item["namespace"],
+            "name": item["name"],
+            "facets": {name: facet for name, facet in item.get("facets", {}).items() if name in LASTING},
+        }
+        for item in seen
+        if (item["namespace"], item["name"]) not in places
+    ]
+    return [*declared, *others]
 
 
 def store_datasets(

@@ -238,7 +238,7 @@ def test_the_graph_was_declared_before_the_first_run(stack: Any, campaign: Any) 
     rows = stack.query("SELECT job_name, delivered_at, dead_at FROM job_declaration")
     assert {row["job_name"] for row in rows} == set(TASKS)
     assert all(row["delivered_at"] and not row["dead_at"] for row in rows)
-    first = stack.query("SELECT min(created_at) AS at FROM event WHERE job_name LIKE 'medallion.%'")[0]["at"]
+    first = stack.query("SELECT min(created_at) AS at FROM event WHERE job_name LIKE 'medallion.%%'")[0]["at"]
     assert max(row["delivered_at"] for row in rows) < first
     assert stack.throughline("lineage-jobs").stdout.splitlines()[-1] == f"{len(TASKS)} tasks, 0 declared anew"
 

@@ -102,6 +102,24 @@ def test_a_replay_sends_what_holds_now(ledger: str, job: UUID) -> None:
         assert len(current_declarations(connection)) == 2
 
 
+def test_a_later_declaration_keeps_what_only_runs_know(ledger: str, job: UUID) -> None:
+    told(ledger, declared("video.a", "first"))
+    place = {"namespace": "throughline", "name": "media/words"}
+    facets = {"schema": {"fields": []}, "version": {"datasetVersion": "1"}}
+    end = {**make_event(job, "video.a", "COMPLETE", 1, uuid4()), "inputs": [{**place, "facets": facets}]}
+    with psycopg.connect(ledger, autocommit=True) as connection:
+        store_event(connection, end)
+    told(ledger, declared("video.a", "first"))
+    told(ledger, declared("video.a", "second"))
+    with psycopg.connect(ledger, row_factory=dict_row) as connection:
+        bodies = [body["inputs"] for body in current_declarations(connection)]
+        rows = connection.execute("SELECT count(*) AS n FROM job_declaration").fetchone()
+    assert rows == {"n": 2}, "what a run saw is no news of the declaration"
+    assert [item for item in bodies[0] if item["name"] == "media/words"] == [
+        {**place, "facets": {"schema": {"fields": []}}}
+    ]
+
+
 def test_what_is_declared_of_a_dataset_lies_under_what_an_event_says(ledger: str, job: UUID) -> None:
     event = make_event(job, "medallion.leads.gold", "START", 0, uuid4())
     event["inputs"] = [{"namespace": "throughline", "name": "media/odd"}]
