@@ -47,7 +47,7 @@ def test_each_turn_goes_on_where_the_last_one_stopped(made: Made) -> None:
 
 def test_a_damaged_file_is_found_every_time_and_never_touched(made: Made) -> None:
     store = Store(settings().store)
-    one, two, _ = store.blobs()
+    _, one, two = store.blobs()  # read last, if it went by address
     one.chmod(0o644)
     one.write_bytes(b"altered")
     two.unlink()

@@ -95,3 +95,29 @@ def test_events_of_one_run_one_job_and_linked_datasets_all_arrive_from_eight_thr
     assert names == {scene.named("t0"), scene.named("t1"), scene.named("t2"), path}
     metrics = httpx.get(f"{scene.client.admin_url}/metrics").text
     assert 'lineage_requests_total{status="500"}' not in metrics
+
+
+def test_readers_of_one_dataset_by_two_names_do_not_overwrite_each_other(
+    scene: Any, make_dataset: Any
+) -> None:
+    path, alias = scene.named("path"), scene.named("alias")
+    facet = {"_producer": "https://p", "_schemaURL": "https://s"}
+    link = {**facet, "identifiers": [{"namespace": "file", "name": alias, "type": "TABLE"}]}
+    scene.ran("write", 0, [], [make_dataset(path, "a", symlinks=link)])
+    # Nothing but the dataset is shared, and it goes by two names: only a lock on what both lead to keeps them in turn.
+    events = [
+        scene.event(
+            "COMPLETE",
+            f"read{i}",
+            str(uuid4()),
+            5 + i,
+            inputs=[
+                make_dataset((path, alias)[i % 2], "a") | {"inputFacets": {f"seen{i}": {**facet, "by": i}}}
+            ],
+        )
+        for i in range(48)
+    ]
+    with ThreadPoolExecutor(8) as pool:
+        assert {delivery.status for delivery in pool.map(scene.client.post_event, events)} == {201}
+    seen = scene.client.dataset("file", path)["facets"]
+    assert {name for name in seen if name.startswith("seen")} == {f"seen{i}" for i in range(48)}

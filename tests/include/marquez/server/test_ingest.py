@@ -220,6 +220,50 @@ def test_runs_told_out_of_order_leave_the_newest_state_current(scene: Any, make_
     assert [run["id"] for run in job["latestRuns"]] == [new, old]
 
 
+def test_the_latest_run_is_another_when_its_start_turns_out_to_be_earlier(scene: Any) -> None:
+    late, other = str(uuid4()), str(uuid4())
+    scene.post(scene.event("FAIL", "tell", late, 10))
+    scene.post(scene.event("START", "tell", other, 5), scene.event("COMPLETE", "tell", other, 6))
+
+    def latest() -> tuple[str, int]:
+        node = scene.client.graph(scene.node("tell"), 0)["graph"][0]["data"]
+        asked = f"/api/v1/namespaces/{scene.namespace}/jobs?lastRunStates=COMPLETED"
+        found = httpx.get(scene.client.url + asked).json()["jobs"]
+        return node["latestRun"]["id"], len(found)
+
+    assert latest() == (late, 0)
+    scene.post(scene.event("START", "tell", late, 1))
+    assert latest() == (other, 1)
+    assert scene.client.job(scene.namespace, "tell")["latestRun"]["id"] == other
+
+
+@pytest.mark.parametrize("kind", ["RUNNING", "COMPLETE"])
+def test_what_a_run_says_of_its_datasets_may_change_until_it_ends(
+    scene: Any, make_dataset: Any, kind: str
+) -> None:
+    run, table, read = str(uuid4()), scene.named("t"), scene.named("r")
+
+    def told(column: str, rows: int) -> dict[str, Any]:
+        statistics = {"inputStatistics": {**FACET, "rowCount": rows}}
+        return {
+            "inputs": [make_dataset(read, column) | {"inputFacets": statistics}],
+            "outputs": [make_dataset(table, column, made_from={column: [(read, column)]})],
+            "run_facets": {"says": {**FACET, "rows": rows}},
+        }
+
+    scene.post(scene.event("START", "tell", run, 1, **told("a", 1)))
+    scene.post(scene.event(kind, "tell", run, 2, **told("b", 2)))
+    if kind == "RUNNING":
+        scene.post(scene.event("COMPLETE", "tell", run, 3))
+    shown = scene.client.run(run)
+    assert shown["facets"]["says"]["rows"] == 2
+    assert shown["inputDatasetVersions"][0]["facets"]["inputStatistics"]["rowCount"] == 2
+    now = scene.client.dataset("file", table)
+    assert [item["name"] for item in now["fields"]] == ["b"]
+    assert [(item["name"], item["inputFields"][0]["field"]) for item in now["columnLineage"]] == [("b", "b")]
+    assert scene.client.dataset("file", read)["facets"]["schema"]["fields"][0]["name"] == "b"
+
+
 def test_a_reader_told_before_its_writer_still_reads_what_the_writer_wrote(
     scene: Any, make_dataset: Any
 ) -> None:
