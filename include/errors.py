@@ -7,6 +7,7 @@
   - NotReady                an input that another step makes is not there yet; the message names the step
   - ConfigurationError      the deployment lacks a setting or a program; the message names it
   - ProviderUnavailable     a service failed: retry
+    + ProviderAway          nothing there takes requests now; no request is to blame
   - ProviderRefused         a service answered that it never will: do not retry
   - QualityGateFailed       the data exists but must not go on: do not retry
   - ArtifactCorrupt         stored bytes are missing or differ from their digest
@@ -44,6 +45,10 @@ class ConfigurationError(ThroughlineError):
 
 class ProviderUnavailable(ThroughlineError):
     """A service failed; the same call may succeed later."""
+
+
+class ProviderAway(ProviderUnavailable):
+    """A service takes nothing at all now: it cannot be reached, has no time, or wants another address or token."""
 
 
 class ProviderRefused(ThroughlineError):

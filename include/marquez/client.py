@@ -1,19 +1,20 @@
 """The one client of the Marquez API; it cannot tell the embedded server from a real Marquez, except by asking `identity`.
 
-Reads answer ``None`` for what the server does not know. Failures are ours: `ProviderUnavailable` (nothing answers, or the
-server is at fault: try again) and `ProviderRefused` (the server will never take this).
+Reads answer ``None`` for what the server does not know. Failures are ours: `ProviderAway` (the server takes nothing now),
+`ProviderUnavailable` (it failed at this request: try again) and `ProviderRefused` (it will never take this).
 """
 
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import quote
 
 import httpx
 
-from include.errors import ProviderRefused, ProviderUnavailable
+from include.errors import ProviderAway, ProviderRefused, ProviderUnavailable
 from include.settings import settings
 
 if TYPE_CHECKING:
@@ -26,10 +27,15 @@ Json = dict[str, Any]
 IDENTITY_HEADER = "x-lineage-server"
 """The embedded server names itself in this header of every answer; a real Marquez has none."""
 BATCH_SIZE = 500
+BATCH_BYTES = 8 * 2**20
+"""Most events and most bytes of one request; a single event may be larger."""
+BATCH_PATH = "/api/v1/lineage/batch"
 PAGE = 100
 IDENTITY_TIMEOUT_S = 5.0
-SERVER_AT_FAULT = frozenset({401, 403, 404, 405, 407, 408, 425, 429})
-"""Statuses of a POST that say nothing about the event: a wrong address or token, or a server that has enough to do."""
+SERVER_AT_FAULT = frozenset({401, 403, 404, 405, 407, 408, 425, 429, 502, 503, 504})
+"""Statuses of a POST that say nothing about the event: a wrong address or token, a server that has enough to do or is away."""
+NOT_TRIED = 424
+"""Status of an event in a batch that was left alone because an earlier event of its run was refused."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,10 @@ class Delivery:
     @property
     def delivered(self) -> bool:
         return self.status < 300
+
+    @property
+    def tried(self) -> bool:
+        return self.status != NOT_TRIED
 
 
 class MarquezClient:
@@ -58,6 +68,7 @@ class MarquezClient:
         self.admin_url = admin_url.rstrip("/") if admin_url else None
         self._http = httpx.Client(timeout=timeout_s, headers=headers)
         self._takes_batches: bool | None = None
+        self._asking = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -77,8 +88,10 @@ class MarquezClient:
 
         Raises
         ------
+        ProviderAway
+            The server takes nothing now.
         ProviderUnavailable
-            The event may succeed later: nothing answers, or the failure is the server's.
+            It failed at this event, or did not answer in time; the event may succeed later.
         """
         response = self._send("POST", "/api/v1/lineage", content=_dumps(event))
         return _delivery(response, self.url)
@@ -89,30 +102,71 @@ class MarquezClient:
         if not delivery.delivered:
             raise ProviderRefused(f"{self.url} refused the event with {delivery.status}: {delivery.error}")
 
+    def takes_batches(self) -> bool:
+        """Return whether the server takes many events in one request; asked once, and again after it was away."""
+        with self._asking:
+            if self._takes_batches is None:
+                response = self._send("POST", BATCH_PATH, content=b"[]")
+                if response.status_code not in (404, 405):
+                    _delivery(response, self.url)
+                self._takes_batches = response.status_code == 200
+            return self._takes_batches
+
     def post_batch(self, events: Sequence[Json]) -> list[Delivery]:
-        """Send events in order, many at a time where the server can (the embedded one does), else one by one."""
-        if self._takes_batches is False:
-            return [self.post_event(event) for event in events]
+        """Send events in order, many at a time where the server can (the embedded one does), else one by one.
+
+        The answer holds one `Delivery` per event, in their order. After a refused event the later ones of its run are not
+        `tried`.
+
+        Raises
+        ------
+        ProviderUnavailable
+            A request failed as a whole, as for `post_event`; the events of earlier requests may have been taken.
+        """
+        if not self.takes_batches():
+            return self._post_each(events)
         deliveries: list[Delivery] = []
-        for start in range(0, len(events), BATCH_SIZE):
-            part = events[start : start + BATCH_SIZE]
-            response = self._send("POST", "/api/v1/lineage/batch", content=_dumps(part))
-            if response.status_code in (404, 405):
-                self._takes_batches = False
-                return deliveries + [self.post_event(event) for event in events[start:]]
-            if response.status_code == 413 and len(part) > 1:
-                deliveries += [self.post_event(event) for event in part]
-                continue
-            if response.status_code != 200:
-                delivery = _delivery(response, self.url)
-                raise ProviderUnavailable(
-                    f"{self.url} answered a batch with {delivery.status}: {delivery.error}"
-                )
-            self._takes_batches = True
-            for told in response.json()["events"]:
-                error = told.get("error")
-                deliveries.append(Delivery(int(told["status"]), json.dumps(error) if error else ""))
+        refused: set[str] = set()
+        for part in _parts([(event, _dumps(event)) for event in events]):
+            chosen = [_run_of(event) not in refused for event, _ in part]
+            told = iter(self._post_part([item for item, taken in zip(part, chosen, strict=True) if taken]))
+            for (event, _), taken in zip(part, chosen, strict=True):
+                delivery = next(told) if taken else Delivery(NOT_TRIED)
+                deliveries.append(delivery)
+                if not delivery.delivered and (run := _run_of(event)):
+                    refused.add(run)
         return deliveries
+
+    def _post_each(self, events: Sequence[Json]) -> list[Delivery]:
+        deliveries: list[Delivery] = []
+        refused: set[str] = set()
+        for event in events:
+            run = _run_of(event)
+            delivery = Delivery(NOT_TRIED) if run in refused else self.post_event(event)
+            deliveries.append(delivery)
+            if run and not delivery.delivered:
+                refused.add(run)
+        return deliveries
+
+    def _post_part(self, part: Sequence[tuple[Json, bytes]]) -> list[Delivery]:
+        if not part:
+            return []
+        content = b"[" + b",".join(encoded for _, encoded in part) + b"]"
+        response = self._send("POST", BATCH_PATH, content=content)
+        if response.status_code == 413:  # a proxy's limit: each alone may pass
+            return self._post_each([event for event, _ in part])
+        if response.status_code != 200:
+            if response.status_code in (404, 405):  # another server answers at this address now
+                self._takes_batches = None
+            delivery = _delivery(response, self.url)
+            raise ProviderUnavailable(f"{self.url} answered a batch with {delivery.status}: {delivery.error}")
+        try:
+            told = [(int(one["status"]), one.get("error")) for one in response.json()["events"]]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ProviderUnavailable(f"{self.url} answered a batch with no status per event") from error
+        if len(told) != len(part):
+            raise ProviderUnavailable(f"{self.url} answered {len(told)} statuses to {len(part)} events")
+        return [Delivery(status, json.dumps(error) if error else "") for status, error in told]
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -246,7 +300,11 @@ class MarquezClient:
                 method, address.copy_with(raw_path=raw), content=content, headers=headers
             )
         except httpx.HTTPError as error:
-            raise ProviderUnavailable(f"the lineage server {self.url} does not answer: {error!r}") from error
+            self._takes_batches = None
+            # Without a connection no request was read; after that, the request itself may be what the server died of.
+            unread = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+            failure = ProviderAway if unread else ProviderUnavailable
+            raise failure(f"the lineage server {self.url} does not answer: {error!r}") from error
 
     def _pages(self, path: str, key: str, page: int) -> Iterator[Json]:
         offset = 0
@@ -293,11 +351,31 @@ def _delivery(response: httpx.Response, url: str) -> Delivery:
     if status < 300:
         return Delivery(status)
     said = response.text[:1000]
+    if status in SERVER_AT_FAULT:
+        raise ProviderAway(f"{url} answered {status}: {said[:300]}")
     # A real Marquez answers malformed events with HTTP 500 and a body that says code 400.
-    refused = status < 500 or _body_code(response) == 400
-    if not refused or status in SERVER_AT_FAULT:
+    if status >= 500 and _body_code(response) != 400:
         raise ProviderUnavailable(f"{url} answered {status}: {said[:300]}")
     return Delivery(status, said)
+
+
+def _parts(encoded: Sequence[tuple[Json, bytes]]) -> Iterator[list[tuple[Json, bytes]]]:
+    """Cut events into requests of at most `BATCH_SIZE` events and about `BATCH_BYTES`, in their order."""
+    part: list[tuple[Json, bytes]] = []
+    size = 0
+    for event, content in encoded:
+        if part and (len(part) == BATCH_SIZE or size + len(content) > BATCH_BYTES):
+            yield part
+            part, size = [], 0
+        part.append((event, content))
+        size += len(content)
+    if part:
+        yield part
+
+
+def _run_of(event: Json) -> str | None:
+    run = event.get("run")
+    return str(run.get("runId")) if isinstance(run, dict) else None
 
 
 def _body_code(response: httpx.Response) -> int | None:

@@ -73,7 +73,8 @@ async def post_event(request: Request) -> Response:
 async def post_batch(request: Request) -> Response:
     """Take an array of events in one transaction; the answer holds one status per event, in their order.
 
-    An event that is refused has the status and the error it would have had alone, and does not hinder the others.
+    An event that is refused has the status and the error it would have had alone. It hinders only the later events of
+    its own run: they answer 424 and are not taken, so that no run ends without its start.
     """
     given = parse_json(await json_body(request) or b"null")
     if not isinstance(given, list):
@@ -82,12 +83,24 @@ async def post_batch(request: Request) -> Response:
         raise coded(413, f"A batch holds at most {BATCH_LIMIT} events")
     accepted: list[Event] = []
     statuses: list[dict[str, Any]] = []
+    without: set[str] = set()
     for item in given:
+        run = item.get("run") if isinstance(item, dict) else None
+        run_id = str(run.get("runId")) if isinstance(run, dict) else ""
+        if run_id in without:
+            statuses.append(
+                {
+                    "status": 424,
+                    "error": {"code": 424, "message": f"an earlier event of run {run_id} was refused"},
+                }
+            )
+            continue
         try:
             accepted.append(read_event(item))
             statuses.append({"status": 201})
         except Refused as refused:
             statuses.append({"status": refused.status, "error": refused.body})
+            without |= {run_id} if run_id else set()
     ingest = ingest_of(request)
     new = await ingest.take(accepted) if accepted else 0
     ingest.metrics.events["refused"] += len(statuses) - len(accepted)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from include.errors import ProviderRefused, ProviderUnavailable
+from include.errors import ProviderAway, ProviderRefused, ProviderUnavailable
 from include.marquez.client import MarquezClient
 
 if TYPE_CHECKING:
@@ -83,6 +83,82 @@ def test_a_silent_server_is_unavailable_and_unwell() -> None:
             with pytest.raises(ProviderUnavailable, match=r"127\.0\.0\.1:1"):
                 call()
         assert client.health() is False
+
+
+@pytest.mark.parametrize("status", [401, 404, 408, 425, 429, 502, 503, 504])
+def test_a_server_that_takes_nothing_now_is_told_from_one_that_fails_at_an_event(status: int) -> None:
+    with (
+        answering(lambda *_: (status, "")) as (url, _),
+        MarquezClient(url) as client,
+        pytest.raises(ProviderAway),
+    ):
+        client.post_event({})
+    with answering(lambda *_: (500, "")) as (url, _), MarquezClient(url) as client:
+        with pytest.raises(ProviderUnavailable) as failed:
+            client.post_event({})
+        assert not isinstance(failed.value, ProviderAway)
+
+
+def of_run(run: str) -> dict[str, Any]:
+    return {"run": {"runId": run}}
+
+
+@pytest.mark.parametrize("batches", [False, True])
+def test_nothing_of_a_run_is_sent_after_a_refused_event_of_it(
+    monkeypatch: pytest.MonkeyPatch, batches: bool
+) -> None:
+    """In one request the server sees to it, from request to request the client."""
+    monkeypatch.setattr("include.marquez.client.BATCH_SIZE", 2)
+    seen: list[str] = []
+
+    def answer(method: str, path: str, body: bytes) -> Answer:
+        told = json.loads(body)
+        if not path.endswith("/batch"):
+            seen.append(told["run"]["runId"])
+            return (422 if told["run"]["runId"] == "bad" else 201), ""
+        if not batches:
+            return 404, ""
+        seen.extend(event["run"]["runId"] for event in told)
+        statuses = [422 if event["run"]["runId"] == "bad" else 201 for event in told]
+        return 200, json.dumps({"events": [{"status": status} for status in statuses]})
+
+    with answering(answer) as (url, _), MarquezClient(url) as client:
+        told = client.post_batch([of_run(run) for run in ("a", "bad", "bad", "a", "bad", "b")])
+    assert [delivery.status for delivery in told] == [201, 422, 424, 201, 424, 201]
+    assert [delivery.tried for delivery in told] == [True, True, False, True, False, True]
+    assert seen == ["a", "bad", "a", "b"]
+
+
+def test_a_batch_is_cut_by_bytes_and_its_answer_must_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("include.marquez.client.BATCH_BYTES", 150)
+    sizes: list[int] = []
+
+    def answer(method: str, path: str, body: bytes) -> Answer:
+        told = json.loads(body)
+        if told:
+            sizes.append(len(told))
+        return 200, json.dumps({"events": [{"status": 201}] * len(told)})
+
+    with answering(answer) as (url, _), MarquezClient(url) as client:
+        assert len(client.post_batch([{"text": "x" * size} for size in (10, 10, 200, 10)])) == 4
+    assert sizes == [2, 1, 1]
+    with (
+        answering(lambda method, path, body: (200, '{"events": []}')) as (url, _),
+        MarquezClient(url) as client,
+    ):
+        client.takes_batches()
+        with pytest.raises(ProviderUnavailable, match="0 statuses to 2 events"):
+            client.post_batch([{}, {}])
+
+
+def test_a_batch_that_a_proxy_finds_too_large_goes_one_by_one() -> None:
+    def answer(method: str, path: str, body: bytes) -> Answer:
+        batch = path.endswith("/batch")
+        return (413 if batch and len(body) > 2 else 200 if batch else 201), "{}"
+
+    with answering(answer) as (url, asked), MarquezClient(url) as client:
+        assert [delivery.status for delivery in client.post_batch([{}, {}])] == [201, 201]
+    assert [path.rsplit("/", 1)[1] for _, path in asked] == ["batch", "batch", "lineage", "lineage"]
 
 
 def test_a_server_without_batches_gets_them_one_by_one() -> None:

@@ -497,6 +497,18 @@ def test_concurrent_events_of_one_job_and_run_neither_fail_nor_lose(scene: Any, 
     assert sum(scene.client.job_runs(scene.namespace, f"job{i}")["totalCount"] for i in range(3)) == 20
 
 
+def test_in_a_batch_no_run_ends_without_its_refused_start(scene: Any) -> None:
+    run, other = str(uuid4()), str(uuid4())
+    start = scene.event("START", "x1", run, 1)
+    del start["producer"]
+    end, good = scene.event("COMPLETE", "x1", run, 2), scene.event("COMPLETE", "x2", other, 2)
+    deliveries = scene.client.post_batch([start, end, good])
+    assert [delivery.status for delivery in deliveries] == [422, 424, 201]
+    assert run in deliveries[1].error
+    assert scene.client.run(run) is None
+    assert scene.client.run(other) is not None
+
+
 def test_a_batch_says_what_became_of_each_event(scene: Any) -> None:
     good = [scene.event("COMPLETE", f"b{i}", str(uuid4()), i) for i in range(3)]
     bad = scene.event("COMPLETE", "bad", str(uuid4()), 1)
