@@ -13,11 +13,15 @@ if TYPE_CHECKING:
     import psycopg
 
 EVENT_NAMESPACE = UUID("3b6d6c0e-52a8-5d0b-8a56-0f3f1b1f4d7e")
+LANE_LOCK = 0x7411  # first half of the advisory locks of job names
 
 # A run whose conf names no existing job keeps its events under the job of its own run, so that a refused run is
-# recorded too and nobody else's job gains rows.
+# recorded too and nobody else's job gains rows. Events of one job name are numbered in the order of their commits: the
+# relay must not send 11 while 10 is still on its way into the table.
 INSERT = """
-WITH wanted AS (
+WITH turn AS MATERIALIZED (
+    SELECT pg_advisory_xact_lock(%(lane_lock)s, hashtext(%(job_name)s))
+), wanted AS (
     SELECT COALESCE((SELECT job_id FROM job WHERE job_id = %(job_id)s), %(derived)s::uuid) AS job_id
 ), announced AS (
     INSERT INTO job (job_id, family, status, rehearsal)
@@ -27,7 +31,7 @@ WITH wanted AS (
 INSERT INTO event (event_id, run_id, job_namespace, job_name, event_type, event_time, body, job_id)
 SELECT %(event_id)s, %(run_id)s, %(job_namespace)s, %(job_name)s, %(event_type)s, %(event_time)s,
        %(body)s::jsonb, wanted.job_id
-FROM wanted
+FROM turn CROSS JOIN wanted
 ON CONFLICT (event_id) DO NOTHING
 RETURNING seq
 """
@@ -145,6 +149,7 @@ def store_event(connection: psycopg.Connection[Any], event: dict[str, Any]) -> b
     row = connection.execute(
         INSERT,
         {
+            "lane_lock": LANE_LOCK,
             "event_id": event_id(event),
             "run_id": event["run"]["runId"],
             "job_namespace": event["job"]["namespace"],

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 def make_event(job: UUID, name: str, kind: str, minute: int, run: UUID) -> dict[str, Any]:
     return {
         "eventType": kind,
-        "eventTime": f"2026-11-01T00:{minute:02d}:00+00:00",
+        "eventTime": f"2026-11-01T{minute // 60:02d}:{minute % 60:02d}:00+00:00",
         "producer": "https://throughline.example",
         "job": {"namespace": "throughline", "name": name},
         "run": {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID, uuid4
 
 import psycopg
+import pytest
 
 from include.lineage.events import store_event
 from tests.include.lineage.made_events import make_event
@@ -77,3 +78,21 @@ def test_outputs_that_were_not_written_look_as_they_did_last(ledger: str, job: U
         {**shape, "schema": {"fields": []}},
         {},
     ]
+
+
+def test_events_of_a_job_are_numbered_in_the_order_of_their_commits(ledger: str, job: UUID) -> None:
+    """A relay that saw 11 before 10 would send them so: whoever is second waits for the first."""
+    with psycopg.connect(ledger) as first, psycopg.connect(ledger, autocommit=True) as second:
+        store_event(first, make_event(job, "video.a", "START", 0, uuid4()))
+        assert store_event(second, make_event(job, "video.b", "START", 1, uuid4())), (
+            "another job does not wait"
+        )
+        second.execute("SET lock_timeout = '200ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            store_event(second, make_event(job, "video.a", "START", 2, uuid4()))
+        first.commit()
+        assert store_event(second, make_event(job, "video.a", "START", 2, uuid4()))
+        times = second.execute(
+            "SELECT event_time FROM event WHERE job_name = 'video.a' ORDER BY seq"
+        ).fetchall()
+    assert times == sorted(times)
