@@ -106,6 +106,11 @@ class Settings(BaseSettings):
     testing: bool = Field(default=False, description="set by the test suite only; permits programmed faults")
 
     @property
+    def spool_dir(self) -> Path:
+        """Folder of the local file that takes the lineage events which the event table could not take."""
+        return self.state_dir / "lineage"
+
+    @property
     def store(self) -> Path:
         """Folder of the content-addressed artifact store."""
         return self.artifact_dir or self.state_dir / "artifacts"

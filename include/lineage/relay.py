@@ -1,146 +1,156 @@
 """The relay: posts the event table to the lineage server, in order per job name, at least once.
 
-One relay works at a time (an advisory lock of the ledger; a second one waits). Job names are lanes: within a
-lane events go in `seq` order, because a lineage server keeps the edges of whichever run of a job comes last; a
-refused event is dead and parks only its own run. All times are the database's.
+One relay works at a time (an advisory lock of the ledger; others wait and take over). It may be killed at any moment:
+an event counts as delivered once its row says so, and until then it is sent again. Before it delivers, it takes into
+the table what lies in the spool of its machine.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
-from concurrent.futures import ThreadPoolExecutor
+import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import structlog
 from psycopg.rows import dict_row
 
-from include.errors import ProviderRefused, ProviderUnavailable
+from include.lineage import pending
 from include.lineage.declarations import deliver_declarations
+from include.lineage.lanes import Pass, Server, Told
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from include.lineage.pending import Ledger, Pending
+    from include.lineage.spool import Spool
 
 log = structlog.get_logger(__name__)
 
 LOCK = 0x7411_0001  # any constant that no other advisory lock of the ledger uses
-LANES = 4
-BATCH = 200
-MAX_ATTEMPTS = 20
-IDLE_S = 2.0
-
-# The oldest events that may go now, a whole lane's backlog at a time. A lane whose head waits for a retry waits as
-# a whole; runs with a dead event are parked.
-PENDING = """
-WITH heads AS (
-    SELECT DISTINCT ON (job_name) job_name, next_at
-    FROM event WHERE delivered_at IS NULL AND dead_at IS NULL AND NOT EXISTS (
-        SELECT 1 FROM event dead WHERE dead.run_id = event.run_id AND dead.dead_at IS NOT NULL)
-    ORDER BY job_name, seq
-)
-SELECT seq, event.job_name, run_id, body FROM event JOIN heads USING (job_name)
-WHERE delivered_at IS NULL AND dead_at IS NULL AND (heads.next_at IS NULL OR heads.next_at <= now())
-  AND NOT EXISTS (SELECT 1 FROM event dead WHERE dead.run_id = event.run_id AND dead.dead_at IS NOT NULL)
-ORDER BY seq LIMIT %s
-"""
-DELIVERED = (
-    "UPDATE event SET delivered_at = now(), last_error = NULL, attempts = attempts + 1 WHERE seq = ANY(%s)"
-)
-FAILED = """
-UPDATE event SET attempts = attempts + 1, last_error = %(error)s,
-    dead_at = CASE WHEN %(final)s OR attempts + 1 >= %(most)s THEN now() END,
-    next_at = now() + make_interval(secs => least(300, power(2, least(attempts, 10))) * (0.75 + random() / 2))
-WHERE seq = %(seq)s
-"""
+LOCK_POLL_S = 1.0
+IDLE_S = 1.0
+"""Longest sleep: for retries whose time has come, for the spool, and should a notification be lost."""
+EXIT_S = 8.0
+PROVEN_S = 60.0
+"""A server that took an event so recently takes events: one that it fails at is to blame itself."""
+# Waits are bounded on both sides: a relay whose machine is gone gives the lock back within half a minute.
+CONNECTION: dict[str, Any] = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 10_000,
+    "application_name": "throughline-relay",
+    "options": "-c statement_timeout=60s -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
+}
 
 
 class Relay:
-    """Delivers what is pending; `post` sends one event and raises the two provider errors."""
+    """Delivers what is pending in the ledger `dsn` to `server`."""
 
-    def __init__(self, dsn: str, post: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, dsn: str, server: Server, spool: Spool | None = None) -> None:
         self.dsn = dsn
-        self.post = post
+        self.server = server
+        self.spool = spool
         self.stopping = threading.Event()
+        self._proven_at = float("-inf")
 
-    def connect(self) -> psycopg.Connection[dict[str, Any]]:
+    def connect(self) -> Ledger:
         """Open a connection of the relay's own."""
-        return psycopg.connect(
-            self.dsn,
-            autocommit=True,
-            row_factory=dict_row,
-            connect_timeout=5,
-            application_name="throughline-relay",
-        )
+        return psycopg.connect(self.dsn, autocommit=True, row_factory=dict_row, **CONNECTION)
 
-    def drain(self, connection: psycopg.Connection[dict[str, Any]]) -> int:
-        """Deliver everything that can go now; return how many events were delivered."""
-        delivered = deliver_declarations(connection, self.post)
-        while not self.stopping.is_set():
-            rows = connection.execute(PENDING, (BATCH,)).fetchall()
-            lanes: dict[str, list[dict[str, Any]]] = {}
-            for row in rows:
-                lanes.setdefault(row["job_name"], []).append(row)
-            if not lanes:
-                break
-            with ThreadPoolExecutor(LANES) as pool:
-                outcomes = list(pool.map(self._send_lane, lanes.values()))
-            for sent, failure in outcomes:
-                if sent:
-                    connection.execute(DELIVERED, (sent,))
-                    delivered += len(sent)
-                if failure is not None:
-                    connection.execute(FAILED, {**failure, "most": MAX_ATTEMPTS})
-        return delivered
+    def drain(self, ledger: Ledger) -> int:
+        """Deliver what is declared of jobs, then every event that can go now; return how many were delivered."""
+        count = deliver_declarations(ledger, self.server.deliver)
+        while not self.stopping.is_set() and (rows := self._due(ledger)):
+            with closing(Pass(self.server, rows, self.stopping).run()) as told:
+                for fates in told:
+                    count += self._note(ledger, fates)
+        return count
 
-    def _send_lane(self, rows: list[dict[str, Any]]) -> tuple[list[int], dict[str, Any] | None]:
-        sent: list[int] = []
-        for row in rows:
-            if self.stopping.is_set():
-                break
-            try:
-                self.post(row["body"])
-            except ProviderRefused as error:
-                log.warning("event refused", seq=row["seq"], run=str(row["run_id"]), error=str(error))
-                return sent, {"seq": row["seq"], "error": str(error)[:2000], "final": True}
-            except ProviderUnavailable as error:
-                return sent, {"seq": row["seq"], "error": str(error)[:2000], "final": False}
-            sent.append(row["seq"])
-        return sent, None
+    def _due(self, ledger: Ledger) -> list[Pending]:
+        """Return what may go now, when nothing that was spooled before it is still in the spool."""
+        while True:
+            rows = pending.due(ledger)
+            if not self.take_spool(ledger):
+                return rows
+
+    def take_spool(self, ledger: Ledger) -> int:
+        """Take new lines of the spool into the event table; return how many events were new there."""
+        if self.spool is None:
+            return 0
+        try:
+            return self.spool.ingest(ledger)
+        except OSError as error:
+            # What is in the table must go on; `throughline status` keeps showing what the spool holds.
+            log.exception("the spool cannot be read", folder=str(self.spool.folder), error=str(error))
+            return 0
+
+    def _note(self, ledger: Ledger, fates: list[Told]) -> int:
+        sent = [told.seq for told in fates if told.fate == "delivered"]
+        if sent:
+            pending.delivered(ledger, sent)
+            self._proven_at = time.monotonic()
+        waiting: dict[str, list[int]] = {}
+        for told in fates:
+            proven = time.monotonic() - self._proven_at < PROVEN_S
+            if told.fate == "refused":
+                pending.refused(ledger, told.seq, told.error)
+            elif told.fate == "failed" and proven:
+                pending.failed(ledger, told.seq, told.error)
+            elif told.fate != "delivered":
+                waiting.setdefault(told.error, []).append(told.seq)
+        for error, seqs in waiting.items():
+            log.warning("the lineage server takes nothing now", lanes=len(seqs), error=error)
+            pending.waiting(ledger, seqs, error)
+        return len(sent)
 
     def run(self) -> None:
-        """Drain until told to stop (SIGTERM, SIGINT); woken by every new event."""
+        """Drain until told to stop (SIGTERM, SIGINT); woken by every new event.
+
+        Ends within `EXIT_S` of the signal, whatever hangs: to be killed does a relay no harm.
+        """
+
+        def stop(*_: object) -> None:
+            if not self.stopping.is_set():
+                self.stopping.set()
+                last = threading.Timer(EXIT_S, os._exit, [0])
+                last.daemon = True
+                last.start()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self.stopping.set())
+            signal.signal(number, stop)
         while not self.stopping.is_set():
             try:
-                with self.connect() as connection:
-                    self._lead(connection)
+                with closing(self.connect()) as ledger:
+                    self.lead(ledger)
             except psycopg.OperationalError as error:
                 log.warning("the ledger is away; trying again", error=str(error).splitlines()[0])
-                self.stopping.wait(IDLE_S)
+                self.stopping.wait(LOCK_POLL_S)
 
-    def _lead(self, connection: psycopg.Connection[dict[str, Any]]) -> None:
+    def lead(self, ledger: Ledger) -> None:
+        """Wait for the lock, then deliver until told to stop."""
+        while not self._leads(ledger):
+            # Only one relay delivers, but each takes the spool of its own machine.
+            self.take_spool(ledger)
+            if self.stopping.wait(LOCK_POLL_S):
+                return
+        log.info("this relay delivers now")
+        ledger.execute("LISTEN throughline_event")
         while not self.stopping.is_set():
-            row = connection.execute("SELECT pg_try_advisory_lock(%s) AS mine", (LOCK,)).fetchone()
-            if row is not None and row["mine"]:
-                break
-            self.stopping.wait(IDLE_S)
-        connection.execute("LISTEN throughline_event")
-        while not self.stopping.is_set():
-            count = self.drain(connection)
+            count = self.drain(ledger)
             if count:
                 log.info("delivered", events=count)
-            # Wakes at once for a new event; the timeout serves retries whose time has come.
-            for _ in connection.notifies(timeout=IDLE_S, stop_after=1):
+            for _ in ledger.notifies(timeout=IDLE_S, stop_after=1):
                 pass
 
+    def _leads(self, ledger: Ledger) -> bool:
+        row = ledger.execute("SELECT pg_try_advisory_lock(%s) AS mine", (LOCK,)).fetchone()
+        return row is not None and bool(row["mine"])
 
-def drain_once(dsn: str, post: Callable[[dict[str, Any]], None]) -> int | None:
-    """Deliver what is pending unless a relay is at work; return the count, or None when one is."""
-    relay = Relay(dsn, post)
-    with relay.connect() as connection:
-        row = connection.execute("SELECT pg_try_advisory_lock(%s) AS mine", (LOCK,)).fetchone()
-        if row is None or not row["mine"]:
-            return None
-        return relay.drain(connection)
+
+def drain_once(dsn: str, server: Server, spool: Spool | None = None) -> int | None:
+    """Take in the spool, and deliver what is pending unless a relay is at work; return the count, or None when one is."""
+    relay = Relay(dsn, server, spool)
+    with closing(relay.connect()) as ledger:
+        relay.take_spool(ledger)
+        return relay.drain(ledger) if relay._leads(ledger) else None

@@ -17,13 +17,15 @@ WHOLE_STORE = ("I3",)  # every file: `throughline verify` reads them all, an hou
 
 
 def drain() -> str:
-    """Deliver pending lineage events unless the relay is at work; return what was done."""
+    """Take in this machine's spool, deliver pending events unless the relay is at work; return what was done."""
     from include.ledger.session import relay_dsn
     from include.lineage.relay import drain_once
+    from include.lineage.spool import Spool
     from include.marquez.client import connect
+    from include.settings import settings
 
     with connect() as client:
-        count = drain_once(relay_dsn(), client.deliver)
+        count = drain_once(relay_dsn(), client, Spool(settings().spool_dir))
     return "the relay is at work" if count is None else f"delivered {count} events"
 
 

@@ -1,16 +1,42 @@
-"""An open job in a ledger of its own."""
+"""An open job in a ledger of its own, and a lineage server that does as told."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 
 from include.ledger.jobs import open_job
 from include.ledger.session import transaction
+from include.marquez.client import MarquezClient
+from tests.include.lineage.receiver import Receiver, receiving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @pytest.fixture
 def job(ledger: str) -> UUID:
     with transaction() as session:
         return open_job(session, derived=uuid4(), given=None, dag_id="video", run_id="manual__1", params={})
+
+
+@pytest.fixture
+def events(ledger: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    """A connection that looks at the event table and changes it."""
+    with psycopg.connect(ledger, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as running:
+        yield running
+
+
+@pytest.fixture
+def server(receiver: Receiver) -> Iterator[MarquezClient]:
+    with MarquezClient(receiver.url, timeout_s=5) as client:
+        yield client

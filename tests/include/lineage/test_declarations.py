@@ -17,6 +17,7 @@ from include.lineage.relay import drain_once
 from include.marquez.client import MarquezClient
 from include.operators.declarations import declared_datasets, deployed
 from include.proof import replay
+from tests.include.lineage.by_function import ByFunction
 from tests.include.lineage.made_events import make_event
 
 if TYPE_CHECKING:
@@ -53,10 +54,10 @@ def test_declarations_go_before_the_run_events_that_wait(ledger: str, job: UUID)
         store_event(connection, make_event(job, "video.a", "START", 0, uuid4()))
     told(ledger, declared("video.a"))
     got: list[dict[str, Any]] = []
-    assert drain_once(ledger, got.append) == 2
+    assert drain_once(ledger, ByFunction(got.append)) == 2
     assert ["run" in event for event in got] == [False, True]
     assert got[0]["eventTime"] > "2026-11-01T00:00:00"
-    assert drain_once(ledger, got.append) == 0
+    assert drain_once(ledger, ByFunction(got.append)) == 0
 
 
 def test_an_outage_delays_a_refusal_parks(ledger: str) -> None:
@@ -67,7 +68,7 @@ def test_an_outage_delays_a_refusal_parks(ledger: str) -> None:
         raise ProviderUnavailable("down")
 
     told(ledger, declared("video.a"), declared("video.b"))
-    assert drain_once(ledger, away) == 0
+    assert drain_once(ledger, ByFunction(away)) == 0
     with psycopg.connect(ledger, autocommit=True, row_factory=dict_row) as connection:
         rows = connection.execute(
             "SELECT attempts, next_at > now() AS later, dead_at FROM job_declaration ORDER BY seq"
@@ -77,25 +78,25 @@ def test_an_outage_delays_a_refusal_parks(ledger: str) -> None:
             (0, None, None),
         ]
         connection.execute("UPDATE job_declaration SET next_at = NULL")
-        assert drain_once(ledger, refuse) == 0
+        assert drain_once(ledger, ByFunction(refuse)) == 0
         dead = connection.execute(
             "SELECT last_error FROM job_declaration WHERE dead_at IS NOT NULL"
         ).fetchall()
     assert [row["last_error"] for row in dead] == ["422", "422"]
     got: list[dict[str, Any]] = []
     assert replay.reset(ledger, dead=True) == 2
-    assert drain_once(ledger, got.append) == 2
+    assert drain_once(ledger, ByFunction(got.append)) == 2
 
 
 def test_a_replay_sends_what_holds_now(ledger: str, job: UUID) -> None:
     told(ledger, declared("video.a", "first"), declared("video.b"))
     told(ledger, declared("video.a", "second"), declared("video.b"))
     got: list[dict[str, Any]] = []
-    drain_once(ledger, got.append)
+    drain_once(ledger, ByFunction(got.append))
     got.clear()
     assert replay.send(ledger, got.append) == 2
     assert replay.reset(ledger) == 2
-    drain_once(ledger, got.append)
+    drain_once(ledger, ByFunction(got.append))
     said = [(event["job"]["name"], event["job"]["facets"]["documentation"]["description"]) for event in got]
     assert sorted(said) == sorted([("video.a", "second"), ("video.b", "as ever")] * 2)
     with psycopg.connect(ledger, row_factory=dict_row) as connection:
@@ -145,7 +146,7 @@ def test_a_server_shows_the_whole_graph_before_the_first_run(
     events = deployed(str(ROOT / "dags"))
     with lineage_server.another() as server, MarquezClient(server.url, None, None, 30) as client:
         told(ledger, *events)
-        assert drain_once(ledger, client.deliver) == len(events) > 35
+        assert drain_once(ledger, client) == len(events) > 35
         for event in events:
             shown = client.job("throughline", event["job"]["name"])
             assert shown is not None, event["job"]["name"]

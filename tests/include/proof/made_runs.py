@@ -16,6 +16,7 @@ from include.ledger.session import transaction
 from include.lineage.events import store_event
 from include.lineage.relay import drain_once
 from include.stage import Coordinates, Stage, run_stage
+from tests.include.lineage.by_function import ByFunction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,7 +100,7 @@ class Made:
 
 def deliver(dsn: str, post: Callable[[dict[str, Any]], None]) -> None:
     """Let the relay deliver what is pending."""
-    assert drain_once(dsn, post) is not None
+    assert drain_once(dsn, ByFunction(post)) is not None
 
 
 def make(dsn: str, folder: Path) -> Made:
