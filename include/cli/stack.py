@@ -16,6 +16,7 @@ from include.errors import ConfigurationError
 from include.settings import settings
 
 if TYPE_CHECKING:
+    from include.lineage.backlog import Backlog
     from include.stack.lifecycle import Started
     from include.stack.state import Stack
     from include.stack.status import StackStatus
@@ -155,14 +156,25 @@ def _show(seen: StackStatus) -> None:
             part.name, state, since, str(part.pid or "-"), str(part.processes), size, part.address or ""
         )
     console.print(table)
-    waiting = (
-        "unknown"
-        if seen.relay_backlog is None
-        else f"{seen.relay_backlog} events wait, {seen.relay_dead} refused"
-    )
-    console.print(f"\nmemory {seen.memory_bytes / 2**20:.0f} MiB    relay: {waiting}")
+    console.print(f"\nmemory {seen.memory_bytes / 2**20:.0f} MiB    relay: {_delivery(seen.relay)}")
     console.print(f"lineage server: {seen.lineage_server} at {seen.lineage_url}")
     console.print("healthy" if seen.healthy else f"[bold red]not well:[/bold red] {'; '.join(seen.problems)}")
+
+
+def _delivery(relay: Backlog | None) -> str:
+    """Say how far delivery got, in a few words."""
+    if relay is None:
+        return "unknown"
+    words = [f"{relay.pending} events wait, {relay.dead} refused"]
+    if relay.oldest_pending_s is not None:
+        words.append(f"the oldest for {relay.oldest_pending_s:.0f} s")
+    if relay.parked:
+        words.append(f"{relay.parked} behind refused ones")
+    if relay.spool_bytes or relay.spool_rejects:
+        words.append(f"spool: {relay.spool_lines} lines unread, {relay.spool_rejects} put aside")
+    if relay.last_error:
+        words.append(relay.last_error)
+    return "; ".join(words)
 
 
 def env() -> None:

@@ -11,19 +11,25 @@ from psycopg.rows import dict_row
 if TYPE_CHECKING:
     from include.lineage.spool import Spool
 
+# Run events, and what is declared of jobs; a declaration is no run's, so nothing parks it.
 COUNTS = """
-WITH dead AS (SELECT DISTINCT run_id FROM event WHERE dead_at IS NOT NULL),
-waiting AS (
-    SELECT seq, attempts, created_at, last_error, run_id IN (SELECT run_id FROM dead) AS parked
-    FROM event WHERE delivered_at IS NULL AND dead_at IS NULL
+WITH sent AS (
+    SELECT run_id, attempts, created_at, last_error, delivered_at, dead_at FROM event
+    UNION ALL
+    SELECT NULL, attempts, created_at, last_error, delivered_at, dead_at FROM job_declaration
+), waiting AS (
+    SELECT attempts, created_at, last_error, COALESCE(run_id IN (
+        SELECT run_id FROM event WHERE dead_at IS NOT NULL), false) AS parked
+    FROM sent WHERE delivered_at IS NULL AND dead_at IS NULL
 )
 SELECT count(*) FILTER (WHERE NOT parked) AS pending,
     count(*) FILTER (WHERE NOT parked AND attempts > 0) AS failed,
     count(*) FILTER (WHERE parked) AS parked,
     extract(epoch FROM now() - min(created_at) FILTER (WHERE NOT parked))::float8 AS oldest_pending_s,
-    (SELECT last_error FROM waiting WHERE NOT parked AND last_error IS NOT NULL ORDER BY seq LIMIT 1) AS last_error,
-    (SELECT count(*) FROM event WHERE dead_at IS NOT NULL) AS dead,
-    (SELECT count(*) FROM event WHERE delivered_at IS NOT NULL) AS delivered
+    (SELECT last_error FROM waiting WHERE NOT parked AND last_error IS NOT NULL
+        ORDER BY created_at LIMIT 1) AS last_error,
+    (SELECT count(*) FROM sent WHERE dead_at IS NOT NULL) AS dead,
+    (SELECT count(*) FROM sent WHERE delivered_at IS NOT NULL) AS delivered
 FROM waiting
 """
 HELP = {

@@ -10,6 +10,8 @@ import psutil
 import psycopg
 
 from include.errors import ProviderRefused, ProviderUnavailable
+from include.lineage.backlog import read_backlog
+from include.lineage.spool import Spool
 from include.marquez.client import MarquezClient
 from include.settings import settings
 from include.stack import parts
@@ -17,6 +19,7 @@ from include.stack.lifecycle import unhealthy
 from include.stack.supervisor import Supervisor
 
 if TYPE_CHECKING:
+    from include.lineage.backlog import Backlog
     from include.stack.credentials import Secrets
     from include.stack.state import Stack
 
@@ -47,8 +50,7 @@ class StackStatus:
     lineage_server: str
     lineage_url: str
     airflow_url: str
-    relay_backlog: int | None
-    relay_dead: int | None
+    relay: Backlog | None
 
 
 def look(stack: Stack, secrets: Secrets) -> StackStatus:
@@ -57,7 +59,6 @@ def look(stack: Stack, secrets: Secrets) -> StackStatus:
     running = boss.answers()
     listed = tuple(_parts(stack, boss)) if running else ()
     problems = tuple(unhealthy(stack)) if running else ("the stack does not run",)
-    backlog, dead = relay_counts(stack, secrets) if running else (None, None)
     return StackStatus(
         running=running,
         healthy=running and not problems,
@@ -67,8 +68,7 @@ def look(stack: Stack, secrets: Secrets) -> StackStatus:
         lineage_server=identity(stack) if running or stack.marquez_url else "none",
         lineage_url=stack.lineage_url,
         airflow_url=stack.airflow_url,
-        relay_backlog=backlog,
-        relay_dead=dead,
+        relay=backlog(stack, secrets) if running else None,
     )
 
 
@@ -114,20 +114,13 @@ def _memory(process: psutil.Process) -> int:
             return 0
 
 
-def relay_counts(stack: Stack, secrets: Secrets) -> tuple[int | None, int | None]:
-    """Return how many events wait for delivery and how many were refused; None without a ledger to ask."""
+def backlog(stack: Stack, secrets: Secrets) -> Backlog | None:
+    """Return how far the delivery of lineage events got; None without a ledger to ask."""
     dsn = parts.variables(stack, secrets)["relay-database"]["THROUGHLINE_LEDGER_DSN"]
-    question = (
-        "SELECT count(*) FILTER (WHERE dead_at IS NULL), count(*) FILTER (WHERE dead_at IS NOT NULL) FROM"
-        " (SELECT dead_at FROM event WHERE delivered_at IS NULL"
-        " UNION ALL SELECT dead_at FROM job_declaration WHERE delivered_at IS NULL) AS waiting"
-    )
     try:
-        with psycopg.connect(dsn, connect_timeout=2) as connection:
-            row = connection.execute(question).fetchone()
+        return read_backlog(dsn, Spool(stack.state_dir / "lineage"))
     except (psycopg.OperationalError, psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege):
-        return None, None
-    return (int(row[0]), int(row[1])) if row else (None, None)
+        return None
 
 
 def identity(stack: Stack) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -10,9 +11,14 @@ import psycopg
 import pytest
 
 from include.ledger import migrations
+from include.lineage.declarations import store_declarations
 from include.lineage.events import store_event
-from include.stack import airflow_api, credentials, databases, ports, state, status
+from include.lineage.relay import drain_once
+from include.lineage.spool import Spool
+from include.marquez.client import MarquezClient
+from include.stack import airflow_api, credentials, databases, parts, ports, state, status
 from include.stack.postgres import temporary_cluster
+from tests.include.lineage.receiver import receiving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,12 +90,12 @@ def test_the_relays_backlog_is_counted_as_the_relay_sees_it(
     stack: Stack, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     secrets = credentials.read_or_make(stack.state_dir)
-    assert status.relay_counts(stack, secrets) == (None, None), "no ledger"
+    assert status.backlog(stack, secrets) is None, "no ledger"
     with temporary_cluster(tmp_path_factory.mktemp("cluster")) as dsn:
         databases.ensure(dsn, secrets)
         port = int(str(psycopg.conninfo.conninfo_to_dict(dsn)["port"]))
         here = dataclasses.replace(stack, ports={**stack.ports, "postgres": port})
-        assert status.relay_counts(here, secrets) == (None, None), "no table yet"
+        assert status.backlog(here, secrets) is None, "no table yet"
         owner = f"postgresql://throughline_owner:{secrets.postgres_owner}@127.0.0.1:{port}/throughline"
         migrations.upgrade(owner)
         with psycopg.connect(owner) as connection:
@@ -98,4 +104,18 @@ def test_the_relays_backlog_is_counted_as_the_relay_sees_it(
                 connection.execute(
                     f"UPDATE event SET {column} = now() WHERE job_name = %s", (f"job{number}",)
                 )
-        assert status.relay_counts(here, secrets) == (2, 1)
+        # The relay's own role may take in the spool, and note what became of events.
+        spool = Spool(here.state_dir / "lineage")
+        spool.folder.mkdir()
+        torn = '{"eventTime": "to'
+        spool.path.write_text(json.dumps(started("spooled")) + "\n" + torn)
+        dsn = parts.variables(here, secrets)["relay-database"]["THROUGHLINE_LEDGER_DSN"]
+        with receiving() as receiver, MarquezClient(receiver.url) as client:
+            receiver.status = 503
+            assert drain_once(dsn, client, spool) == 0
+        with psycopg.connect(owner) as connection:
+            store_declarations(connection, [{"job": {"namespace": "t", "name": "x"}, "eventTime": "now"}])
+        seen = status.backlog(here, secrets)
+    assert seen is not None
+    assert (seen.pending, seen.failed, seen.dead, seen.delivered) == (4, 3, 1, 1), "a declaration waits, too"
+    assert (seen.spool_lines, seen.spool_bytes) == (0, len(torn))

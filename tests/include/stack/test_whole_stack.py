@@ -61,7 +61,8 @@ def test_status_shows_every_part_and_which_lineage_server_answers(stack: Any) ->
     assert all(row["up_since"] and row["pid"] and row["memory_bytes"] > 2**20 for row in rows.values())
     assert rows["api-server"]["address"] == stack.airflow_url
     assert seen["lineage_server"].startswith("embedded")
-    assert seen["relay_backlog"] >= 0
+    assert seen["relay"]["pending"] >= 0
+    assert seen["relay"]["spool_lines"] == 0
     shown = throughline(stack.state_dir, "status").stdout
     assert max(len(line) for line in shown.splitlines()[: len(rows) + 1]) <= 80, "one screen"
 
