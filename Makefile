@@ -23,8 +23,8 @@ test: ready-tests  ## every test
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not stack"
 	$(BIN)/python -m pytest -q -m stack
 
-test-marquez: ready  ## the lineage server's tests against the Marquez at MARQUEZ_URL
-	$(BIN)/python -m pytest -q tests/include/marquez
+test-marquez: ready  ## the recordings of a real Marquez, asked again of the one at MARQUEZ_URL; MARQUEZ_RESET empties it
+	$(BIN)/python -m pytest -q tests/marquez/test_recordings.py
 
 check: ready  ## style, types, lock, layout, order of imports
 	$(BIN)/ruff check .

@@ -171,14 +171,17 @@ class MarquezClient:
     # --- reading ------------------------------------------------------------------------------------------------------
 
     def graph(self, node_id: str, depth: int = 2) -> Json | None:
-        """Return ``{"graph": [node]}`` around ``job:<ns>:<name>`` or ``dataset:<ns>:<name>``; None: no such node."""
-        return self._get("/api/v1/lineage", nodeId=node_id, depth=depth)
+        """Return ``{"graph": [node]}`` around ``job:<ns>:<name>`` or ``dataset:<ns>:<name>``; None: no such node.
+
+        A job is shown with its own latest run by the embedded server, by a real Marquez with its parent's.
+        """
+        return self._get("/api/v1/lineage", nodeId=node_id, depth=depth, latestRun="own")
 
     def column_lineage(self, node_id: str, depth: int = 20, *, downstream: bool = False) -> Json | None:
         """Return ``{"graph": [field node]}`` of a dataset, a field (``datasetField:<ns>:<name>:<field>``) or a job's outputs."""
         chosen: dict[str, Any] = {"nodeId": node_id, "depth": depth}
         if downstream:
-            chosen["withDownstream"] = "true"
+            chosen |= {"withDownstream": "true", "sources": "true"}
         return self._get("/api/v1/column-lineage", **chosen)
 
     def search(

@@ -9,7 +9,7 @@ from uuid import UUID
 import orjson
 from starlette.responses import Response
 
-from include.marquez.server.openlineage import instant
+from include.marquez.server.openlineage import REQUESTED, instant, requested
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -46,6 +46,13 @@ def invalid(message: str) -> ApiError:
 def as_json(text: str) -> orjson.Fragment:
     """Return stored JSON to be copied into an answer without being read."""
     return orjson.Fragment(text)
+
+
+def as_facets(text: str) -> orjson.Fragment | dict[str, Any]:
+    """Return stored facets, without those that the server made itself from a request that was no event."""
+    if REQUESTED not in text:
+        return as_json(text)
+    return {name: facet for name, facet in json.loads(text).items() if not requested(facet)}
 
 
 def at(moment: datetime | None) -> str | None:

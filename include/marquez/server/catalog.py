@@ -153,8 +153,13 @@ async def search(
     by_update: bool,
     limit: int,
 ) -> Json:
-    """Return jobs and datasets whose name holds the text, whatever its case; ``%`` and ``_`` are plain letters."""
-    pattern = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+    """Return jobs and datasets whose name holds the text, whatever its case.
+
+    ``%`` and ``_`` are plain letters in a text that holds any other; a text of nothing else asks for every name, because a
+    text is required.
+    """
+    plain = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") if text.strip("%_") else ""
+    pattern = f"%{plain}%"
     rows = await connection.fetch(
         "SELECT * FROM ("
         " SELECT 'DATASET' AS type, n.name, d.updated_at, n.namespace FROM dataset_name n"

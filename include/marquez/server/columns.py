@@ -1,4 +1,4 @@
-"""Column lineage: the current edges between fields, upstream and, when asked, downstream."""
+"""Column lineage: the edges between fields as they were last told, upstream and, when asked, downstream."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from include.marquez.server.answers import ApiError, coded, invalid, no_such_page
+from include.marquez.server.answers import coded, invalid, no_such_page
 from include.marquez.server.datasets import dataset_names
+from include.marquez.server.history import TELLER
 from include.marquez.server.identity import NodeId, dataset_id, job_id, node_readings
 
 if TYPE_CHECKING:
@@ -26,8 +27,14 @@ How = tuple[str | None, str | None]
 Edges = dict[Edge, How]
 
 
-async def column_lineage(connection: Connection, text: str, depth: int, *, downstream: bool) -> Json:
-    """Return the fields that a dataset, a field or a job's outputs are made from; `downstream` adds what is made from them."""
+async def column_lineage(
+    connection: Connection, text: str, depth: int, *, downstream: bool, sources: bool = False
+) -> Json:
+    """Return the fields that a dataset, a field or a job's outputs are made from; `downstream` adds what is made from them.
+
+    As in Marquez, that is what is made from fields that are themselves made from others, and the first step is always one
+    upstream; with `sources`, fields that are made from nothing are followed downstream too.
+    """
     if not text:
         raise invalid("query param nodeId must not be null")
     readings = node_readings(text)
@@ -35,7 +42,7 @@ async def column_lineage(connection: Connection, text: str, depth: int, *, downs
         raise no_such_page()
     version = readings[0].version
     if version and downstream:
-        raise ApiError(400, "Node version cannot be specified when withDownstream is true")
+        raise coded(400, "Node version cannot be specified when withDownstream is true")
     start: set[Field] = set()
     for reading in readings:
         start = await _fields_of(connection, reading)
@@ -46,9 +53,10 @@ async def column_lineage(connection: Connection, text: str, depth: int, *, downs
         raise coded(404, "Could not find node")
     if version:
         edges, versions = await _past_edges(connection, start, version, depth)
-    else:
-        edges, versions = await _current_edges(connection, start, depth, downstream=downstream), {}
-    return {"graph": await _nodes(connection, edges, versions)}
+        return {"graph": await _nodes(connection, edges, versions, versions)}
+    edges = await _current_edges(connection, start, depth, downstream=downstream, sources=sources)
+    told, read = await _versions(connection, edges)
+    return {"graph": await _nodes(connection, edges, told, read, with_versions=False)}
 
 
 # The fields of the current version or, where it tells none, of the last version that did.
@@ -58,39 +66,50 @@ _KNOWN_FIELDS = (
     " (SELECT k.fields FROM dataset_version k WHERE k.dataset_id = d.id AND k.fields <> '[]'"
     " ORDER BY k.created_at DESC LIMIT 1)) AS fields) v ON v.fields IS NOT NULL"
 )
+_NAMED = "FROM dataset_name n JOIN dataset d ON d.id = n.dataset_id AND NOT d.hidden"
 
 
 async def _fields_of(connection: Connection, node: NodeId) -> set[Field]:
+    """Return the fields of a dataset, of what the latest run of a job wrote, or the one field, if there ever was one."""
+    key = (job_id if node.kind == "job" else dataset_id)(node.namespace, node.name)
     if node.kind == "job":
         rows = await connection.fetch(
-            "SELECT d.id, v.fields FROM job j JOIN job_edge e ON e.job_id = j.id AND NOT e.is_input"  # noqa: S608  # constants
-            f" JOIN dataset d ON d.id = e.dataset_id AND NOT d.hidden {_KNOWN_FIELDS} WHERE j.id = $1 AND NOT j.hidden",
-            job_id(node.namespace, node.name),
+            "SELECT d.id, v.fields FROM job j JOIN run_io io ON io.run_id = j.latest_run AND NOT io.is_input"  # noqa: S608  # constants
+            f" JOIN dataset d ON d.id = io.dataset_id AND NOT d.hidden {_KNOWN_FIELDS} WHERE j.id = $1 AND NOT j.hidden",
+            key,
         )
     elif node.version:
         rows = await connection.fetch(
-            "SELECT d.id, v.fields FROM dataset_name n JOIN dataset d ON d.id = n.dataset_id AND NOT d.hidden"
-            " JOIN dataset_version v ON v.dataset_id = d.id AND v.id = $2 WHERE n.id = $1",
-            dataset_id(node.namespace, node.name),
+            f"SELECT d.id, v.fields {_NAMED} JOIN dataset_version v ON v.dataset_id = d.id AND v.id = $2 WHERE n.id = $1",
+            key,
             node.version,
         )
     else:
-        rows = await connection.fetch(
-            "SELECT d.id, v.fields FROM dataset_name n JOIN dataset d ON d.id = n.dataset_id AND NOT d.hidden"  # noqa: S608
-            f" {_KNOWN_FIELDS} WHERE n.id = $1",
-            dataset_id(node.namespace, node.name),
-        )
+        rows = await connection.fetch(f"SELECT d.id, v.fields {_NAMED} {_KNOWN_FIELDS} WHERE n.id = $1", key)
     fields = {(row["id"], item["name"]) for row in rows for item in json.loads(row["fields"])}
-    return {field for field in fields if field[1] == node.field} if node.kind == "datasetField" else fields
+    if node.kind != "datasetField":
+        return fields
+    fields = {field for field in fields if field[1] == node.field}
+    if fields or node.version:
+        return fields
+    past = await connection.fetchval(
+        f"SELECT d.id {_NAMED} JOIN dataset_version v ON v.dataset_id = d.id WHERE n.id = $1"  # a constant
+        " AND v.fields::jsonb @> jsonb_build_array(jsonb_build_object('name', $2::text)) LIMIT 1",
+        key,
+        node.field,
+    )
+    return {(past, node.field)} if isinstance(past, UUID) else set()
 
 
-async def _current_edges(connection: Connection, start: set[Field], depth: int, *, downstream: bool) -> Edges:
-    """Walk level by level; every edge is read once."""
+async def _current_edges(
+    connection: Connection, start: set[Field], depth: int, *, downstream: bool, sources: bool
+) -> Edges:
+    """Walk from edge to edge, level by level; every field is asked once in each direction."""
     edges = await _edges(connection, start, upward=True)
-    if downstream:
+    up, down = set(start), set[Field]()
+    if downstream and sources:
         edges |= await _edges(connection, start, upward=False)
-    up: set[Field] = set(start)
-    down: set[Field] = set(start) if downstream else set()
+        down |= start
     new = edges
     for _ in range(depth - 1):
         ask_up = {source for _, source in new} - up
@@ -99,9 +118,9 @@ async def _current_edges(connection: Connection, start: set[Field], depth: int, 
             break
         up |= ask_up
         down |= ask_down
-        found = await _edges(connection, ask_up, upward=True)
-        if downstream:
-            found |= await _edges(connection, ask_down, upward=False)
+        found = await _edges(connection, ask_up, upward=True) | await _edges(
+            connection, ask_down, upward=False
+        )
         new = {edge: how for edge, how in found.items() if edge not in edges}
         edges |= new
     return edges
@@ -174,12 +193,39 @@ async def _past_edges(
     return edges, versions
 
 
-async def _nodes(connection: Connection, edges: Edges, versions: dict[UUID, UUID]) -> list[Json]:
+async def _versions(connection: Connection, edges: Edges) -> tuple[dict[UUID, UUID], dict[UUID, UUID]]:
+    """Return the versions that told how their columns are made, and the versions that these were made from."""
+    rows = await connection.fetch(
+        f"SELECT k.id AS dataset_id, v.id, v.created_at, v.run_id FROM unnest($1::uuid[]) AS k(id) JOIN LATERAL {TELLER} v ON true",  # noqa: S608  # a constant
+        list({made[0] for made, _ in edges}),
+    )
+    tellers = {row["dataset_id"]: row for row in rows}
+    pairs = sorted({(source[0], made[0]) for made, source in edges if made[0] in tellers})
+    rows = await connection.fetch(
+        "SELECT s.id AS dataset_id, v.id FROM unnest($1::uuid[], $2::timestamptz[], $3::uuid[]) AS s(id, at, run_id)"
+        " JOIN LATERAL (SELECT id, current_at FROM dataset_version k WHERE k.dataset_id = s.id AND k.current_at <= s.at"
+        " AND k.run_id IS DISTINCT FROM s.run_id ORDER BY current_at DESC, id DESC LIMIT 1) v ON true"
+        " ORDER BY v.current_at",
+        [source for source, _ in pairs],
+        [tellers[made]["created_at"] for _, made in pairs],
+        [tellers[made]["run_id"] for _, made in pairs],
+    )
+    return {key: row["id"] for key, row in tellers.items()}, {row["dataset_id"]: row["id"] for row in rows}
+
+
+async def _nodes(
+    connection: Connection,
+    edges: Edges,
+    told: dict[UUID, UUID],
+    read: dict[UUID, UUID],
+    *,
+    with_versions: bool = True,
+) -> list[Json]:
     datasets = {field[0] for edge in edges for field in edge}
     names = await dataset_names(connection, list(datasets))
     edges = {edge: how for edge, how in edges.items() if edge[0][0] in names and edge[1][0] in names}
     made_how = {made: how for (made, _), how in edges.items()}
-    types = await _types(connection, {made[0] for made, _ in edges}, versions)
+    types = await _types(connection, list(told.values()))
     made_from: dict[Field, list[Field]] = defaultdict(list)
     goes_to: dict[Field, list[Field]] = defaultdict(list)
     for made, source in sorted(edges, key=lambda edge: (str(edge[0]), str(edge[1]))):
@@ -188,7 +234,7 @@ async def _nodes(connection: Connection, edges: Edges, versions: dict[UUID, UUID
 
     def node_id(field: Field) -> str:
         namespace, name, _ = names[field[0]]
-        suffix = f"#{versions[field[0]]}" if field[0] in versions else ""
+        suffix = f"#{told.get(field[0])}" if with_versions and field[0] in told else ""
         return f"datasetField:{namespace}:{name}:{field[1]}{suffix}"
 
     def how(field: Field) -> Json:
@@ -201,7 +247,7 @@ async def _nodes(connection: Connection, edges: Edges, versions: dict[UUID, UUID
         data: Json = {
             "namespace": namespace,
             "dataset": name,
-            "datasetVersion": versions.get(field[0], current),
+            "datasetVersion": (told if field in made_from else read).get(field[0], current),
             "field": field[1],
             "fieldType": types.get(field, "") if field in made_from else "",
             **how(field),
@@ -209,7 +255,7 @@ async def _nodes(connection: Connection, edges: Edges, versions: dict[UUID, UUID
                 {
                     "namespace": names[source[0]][0],
                     "dataset": names[source[0]][1],
-                    "datasetVersion": versions.get(source[0], names[source[0]][2]),
+                    "datasetVersion": read.get(source[0], names[source[0]][2]),
                     "field": source[1],
                     **how(field),
                 }
@@ -235,17 +281,9 @@ async def _nodes(connection: Connection, edges: Edges, versions: dict[UUID, UUID
     return nodes
 
 
-async def _types(
-    connection: Connection, datasets: set[UUID], versions: dict[UUID, UUID]
-) -> dict[Field, str | None]:
-    if not datasets:
-        return {}
+async def _types(connection: Connection, versions: list[UUID]) -> dict[Field, str | None]:
     rows = await connection.fetch(
-        "SELECT v.dataset_id, v.fields FROM dataset d JOIN dataset_version v ON v.dataset_id = d.id"
-        " WHERE d.id = ANY($1::uuid[]) AND (v.id = ANY($2::uuid[]) OR (v.id = d.current_version AND NOT d.id = ANY($3::uuid[])))",
-        list(datasets),
-        list(versions.values()),
-        list(versions),
+        "SELECT dataset_id, fields FROM dataset_version WHERE id = ANY($1::uuid[])", versions
     )
     return {
         (row["dataset_id"], item["name"]): item["type"] for row in rows for item in json.loads(row["fields"])

@@ -7,9 +7,10 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from include.marquez.server.answers import ApiError, as_json, at, not_found
+from include.marquez.server.answers import ApiError, as_facets, as_json, at, not_found
 from include.marquez.server.identity import dataset_id
 from include.marquez.server.jobs import runs_by_id
+from include.marquez.server.openlineage import REQUESTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -150,8 +151,8 @@ def merged(written: str | None, read: str | None, output: str | None = None) -> 
     """Return the facets of a version: its writer's, under what its readers say of it; a single part is copied as it is."""
     if not written:
         return {}
-    if (not read or read == "{}") and (not output or output == "{}"):
-        return as_json(written)
+    if REQUESTED in written or ((not read or read == "{}") and (not output or output == "{}")):
+        return as_facets(written)
     facets: Json = json.loads(written)
     facets |= {name: told[2] for name, told in json.loads(read or "{}").items()}
     facets |= json.loads(output or "{}")

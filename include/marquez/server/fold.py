@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from include.marquez.server import exact_json
-from include.marquez.server.openlineage import Dataset, Event, Json, Name, parse_time
+from include.marquez.server.openlineage import Dataset, Event, Json, Name, parse_time, requested_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -123,15 +123,15 @@ class Run:
 
     @property
     def nominal(self) -> tuple[datetime | None, datetime | None]:
-        facet = self.facets.get("nominalTime", {})
-        start, end = facet.get("nominalStartTime"), facet.get("nominalEndTime")
-        return (parse_time(start) if start else None, parse_time(end) if end else None)
+        """Start and end as a request opened the run; what events say of them is in the facets and arguments only."""
+        return _span(requested_run(self.facets))
 
     @property
     def args(self) -> Json:
         """The run's arguments, as Marquez derives them from the facets."""
-        args: Json = {}
-        for key, moment in zip(("nominal_start_time", "nominal_end_time"), self.nominal, strict=True):
+        args: Json = dict(requested_run(self.facets).get("args", {}))
+        told = _span(self.facets.get("nominalTime", {}))
+        for key, moment in zip(("nominal_start_time", "nominal_end_time"), told, strict=True):
             if moment is not None:
                 args[key] = java_time(moment)
         if self.parent:
@@ -197,6 +197,14 @@ def apply(run: Run, event: Event, ids: Mapping[Name, UUID]) -> None:
     for side, datasets in ((run.inputs, event.inputs), (run.outputs, event.outputs)):
         for dataset in datasets:
             side.setdefault(ids[dataset.name], Io(event.time, event.time)).add(dataset, event.time)
+
+
+def _span(facet: Json) -> tuple[datetime | None, datetime | None]:
+    start, end = facet.get("nominalStartTime"), facet.get("nominalEndTime")
+    return (
+        parse_time(start) if isinstance(start, str) else None,
+        parse_time(end) if isinstance(end, str) else None,
+    )
 
 
 def java_time(moment: datetime) -> str:

@@ -9,7 +9,7 @@ from uuid import UUID
 from include.marquez.server.answers import ApiError, coded, invalid, no_such_page, not_found
 from include.marquez.server.datasets import graph_datasets
 from include.marquez.server.identity import NodeId, dataset_id, job_id, node_readings
-from include.marquez.server.jobs import job_head, jobs_by_id, runs_by_id
+from include.marquez.server.jobs import job_head, jobs_by_id, runs_by_id, standing_runs
 
 if TYPE_CHECKING:
     from include.marquez.server.database import Connection
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 MAX_HOPS = 1_000_000
 
 
-async def lineage(connection: Connection, text: str, depth: int) -> Json:
+async def lineage(connection: Connection, text: str, depth: int, *, own_runs: bool = False) -> Json:
     """Return the jobs within `depth` hops of a node, and their datasets, undirected.
 
-    A job is no hop from itself. A dataset stands for the jobs that write it or, where none does, for those that read it.
+    A job is no hop from itself. A dataset stands for the job that came last to write it or, where none does, to read it.
+    A job is shown with the run that stands for it or, with `own_runs`, its own latest.
     """
     node, start = await _start(connection, text)
     hops = min(max(depth, 0), MAX_HOPS)
@@ -37,7 +38,12 @@ async def lineage(connection: Connection, text: str, depth: int) -> Json:
     if node is not None:
         wanted.add(node)
     datasets = await graph_datasets(connection, list(wanted))
-    runs = await runs_by_id(connection, [row["latest_run"] for row in rows if row["latest_run"]])
+    latest = {row["id"]: row["latest_run"] for row in rows}
+    if not own_runs:
+        children = [row["latest_run"] for row in rows if row["parent_id"] and row["latest_run"]]
+        standing = await standing_runs(connection, children)
+        latest = {job: standing.get(run, run) for job, run in latest.items()}
+    runs = await runs_by_id(connection, list({run for run in latest.values() if run}))
     sides: dict[tuple[UUID, bool], list[Json]] = defaultdict(list)
     for edge in edges:
         data = datasets.get(edge["dataset_id"])
@@ -65,11 +71,12 @@ async def lineage(connection: Connection, text: str, depth: int) -> Json:
             "id": ids[row["id"]],
             "type": "JOB",
             "data": job_head(row, sides)
-            | {"currentRunUuid": row["latest_run"], "latestRun": runs.get(row["latest_run"])},
+            | {"currentRunUuid": run, "latestRun": runs.get(run) if run else None},
             "inEdges": into.get(row["id"], []),
             "outEdges": out_of.get(row["id"], []),
         }
         for row in rows
+        for run in [latest[row["id"]]]
     ]
     nodes += [
         {
@@ -114,11 +121,12 @@ async def _start_of(connection: Connection, node: NodeId) -> tuple[UUID | None, 
     if not isinstance(found, UUID):
         return None
     rows = await connection.fetch(
-        "SELECT e.job_id, e.is_input FROM job_edge e JOIN job j ON j.id = e.job_id AND NOT j.hidden WHERE e.dataset_id = $1",
+        "SELECT e.job_id FROM job_edge e JOIN job j ON j.id = e.job_id AND NOT j.hidden"
+        " LEFT JOIN job_version v ON v.id = j.current_version"
+        " WHERE e.dataset_id = $1 ORDER BY e.is_input, v.created_at DESC, j.name, j.id LIMIT 1",
         found,
     )
-    writers = [row["job_id"] for row in rows if not row["is_input"]]
-    return found, writers or [row["job_id"] for row in rows]
+    return found, [row["job_id"] for row in rows]
 
 
 def missing(node: NodeId) -> ApiError:

@@ -14,13 +14,13 @@ from include.marquez.server.records import lay, told_version
 from include.marquez.server.writes import columns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
     from include.marquez.server.database import Connection
     from include.marquez.server.fold import Run
-    from include.marquez.server.openlineage import Json
+    from include.marquez.server.openlineage import Json, Name
     from include.marquez.server.records import Version
 
     Read = tuple[UUID, Run, Io]
@@ -37,6 +37,9 @@ UPSERT = (
 )
 ON_CONFLICT = (
     " ON CONFLICT (id) DO UPDATE SET schema_version = excluded.schema_version,"
+    # One that no run wrote is named after the first that told it.
+    " version = CASE WHEN excluded.run_id IS NOT NULL OR (excluded.created_at, excluded.version) < (v.created_at, v.version)"
+    " THEN excluded.version ELSE v.version END,"
     " created_at = least(v.created_at, excluded.created_at),"
     # A run's version is told whole each time; one that no run wrote became current when it was first seen.
     " current_at = CASE WHEN excluded.run_id IS NULL THEN least(v.current_at, excluded.current_at)"
@@ -47,7 +50,16 @@ ON_CONFLICT = (
 )
 
 
-async def settle(connection: Connection, written: Sequence[Version], reads: Sequence[Read]) -> None:
+TELLER = (
+    "(SELECT w.id, w.created_at, w.run_id, w.columns FROM dataset_version w WHERE w.dataset_id = k.id"
+    " AND w.columns <> '[]' ORDER BY w.created_at DESC, w.id DESC LIMIT 1)"
+)
+"""The version of dataset `k` that was last to tell how its columns are made, whether or not its run ended well."""
+
+
+async def settle(
+    connection: Connection, written: Sequence[Version], reads: Sequence[Read], names: Mapping[UUID, Name]
+) -> None:
     """Bring the datasets of these versions (already stored) and of these reads to what the whole history says."""
     since: dict[UUID, datetime] = {}
     for identifier, at in (
@@ -57,7 +69,7 @@ async def settle(connection: Connection, written: Sequence[Version], reads: Sequ
         if at is not None:
             since[identifier] = min(since.get(identifier, at), at)
     await _drop_disproved(connection, written)
-    await _infer(connection, reads)
+    await _infer(connection, reads, names)
     await _lay_again(connection, since)
     await move_current(connection, set(since))
 
@@ -99,21 +111,23 @@ async def _drop_disproved(connection: Connection, written: Sequence[Version]) ->
         )
 
 
-async def _infer(connection: Connection, reads: Sequence[Read]) -> None:
+async def _infer(connection: Connection, reads: Sequence[Read], names: Mapping[UUID, Name]) -> None:
     """A dataset that is read before anything is known to have written it has the version that its first reader describes."""
     versions = [
-        told_version(identifier, io.facets, io.seen_at, "input")
+        told_version(identifier, names[identifier], io.facets, io.seen_at, "input", run.id)
         for identifier, run, io in reads
         # What the run itself wrote is the version, if there is no earlier one.
         if identifier not in run.outputs
     ]
     if not versions:
         return
-    versions.sort(key=lambda version: (version.id, version.created_at), reverse=True)
+    versions.sort(key=lambda version: version.seniority, reverse=True)
     await connection.execute(
         UPSERT + " WHERE NOT EXISTS (SELECT FROM dataset_version k WHERE k.dataset_id = n.dataset_id"
-        " AND k.current_at <= n.current_at)"
-        " ON CONFLICT (id) DO UPDATE SET created_at = least(v.created_at, excluded.created_at),"
+        " AND k.current_at <= n.current_at AND (k.current_at < n.current_at OR NOT k.inferred))"
+        " ON CONFLICT (id) DO UPDATE SET version = CASE WHEN (excluded.created_at, excluded.version)"
+        " < (v.created_at, v.version) THEN excluded.version ELSE v.version END,"
+        " created_at = least(v.created_at, excluded.created_at),"
         " current_at = least(v.current_at, excluded.current_at)",
         *columns(version.row() for version in {version.id: version for version in versions}.values()),
     )
@@ -161,21 +175,40 @@ LAY = (
 
 
 async def move_current(connection: Connection, datasets: set[UUID]) -> None:
-    """Make the latest version of each dataset current, and its column edges those of the graph."""
-    rows = await connection.fetch(
+    """Make the latest version of each dataset current."""
+    await connection.execute(
         "UPDATE dataset d SET current_version = c.id, current_at = c.current_at FROM"
-        " (SELECT k.dataset_id, v.id, v.current_at, v.columns FROM unnest($1::uuid[]) AS k(dataset_id) JOIN LATERAL"
-        " (SELECT id, current_at, columns FROM dataset_version w WHERE w.dataset_id = k.dataset_id"
+        " (SELECT k.dataset_id, v.id, v.current_at FROM unnest($1::uuid[]) AS k(dataset_id) JOIN LATERAL"
+        " (SELECT id, current_at FROM dataset_version w WHERE w.dataset_id = k.dataset_id"
         " AND w.current_at IS NOT NULL ORDER BY current_at DESC, id DESC LIMIT 1) v ON true) c"
-        " WHERE d.id = c.dataset_id RETURNING d.id, c.columns",
+        " WHERE d.id = c.dataset_id",
         sorted(datasets),
     )
+
+
+async def draw_columns(connection: Connection, datasets: set[UUID]) -> None:
+    """Draw the column edges of datasets anew, as their stored versions tell them."""
+    keys = sorted(datasets)
+    await connection.execute("DELETE FROM column_edge WHERE dataset_id = ANY($1::uuid[])", keys)
     await connection.execute(
-        "DELETE FROM column_edge WHERE dataset_id = ANY($1::uuid[])", [row["id"] for row in rows]
+        "INSERT INTO column_edge SELECT k.id, e ->> 0, (e ->> 1)::uuid, e ->> 2, e ->> 3, e ->> 4"  # noqa: S608  # a constant
+        f" FROM unnest($1::uuid[]) AS k(id) JOIN LATERAL {TELLER} v ON true"
+        " CROSS JOIN jsonb_array_elements(v.columns::jsonb) e",
+        keys,
     )
-    edges = [(row["id"], *edge) for row in rows for edge in exact_json.loads(row["columns"])]
-    if edges:
-        await connection.execute(INSERT_EDGES, *columns(edges))
 
 
-INSERT_EDGES = "INSERT INTO column_edge SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[])"
+# Edges that a version now told replaces: those of its dataset, unless a later version tells them.
+_UNLESS_LATER = (
+    " AND NOT EXISTS (SELECT FROM dataset_version w WHERE w.dataset_id = n.dataset_id AND w.columns <> '[]'"
+    " AND w.id <> n.version AND (w.created_at, w.id) > (n.at, n.version))"
+)
+ERASE_EDGES = (
+    "DELETE FROM column_edge c USING unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS n(dataset_id, version, at)"  # noqa: S608  # a constant
+    f" WHERE c.dataset_id = n.dataset_id {_UNLESS_LATER}"
+)
+INSERT_EDGES = (
+    "INSERT INTO column_edge SELECT n.dataset_id, n.field, n.input, n.input_field, n.description, n.type FROM unnest("  # noqa: S608  # a constant
+    "$1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::uuid[], $6::text[], $7::text[], $8::text[])"
+    f" AS n(dataset_id, version, at, field, input, input_field, description, type) WHERE true {_UNLESS_LATER}"
+)

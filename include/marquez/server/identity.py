@@ -40,6 +40,21 @@ def _named(kind: str, namespace: str, name: str) -> UUID:
     return made_of(kind, namespace, name)
 
 
+def name_uuid(*parts: str | None) -> UUID:
+    """Return the UUID (version 3, without a namespace) that Java makes of the parts joined by ``:``; None is left out.
+
+    Marquez names versions so. Colons inside the parts make it ambiguous: it names a version within what it is a version of.
+
+    >>> name_uuid("legacy", "j1", "legacy:t1", "", None)
+    UUID('e314a7b8-84ae-3ea5-9ef5-db141e68bc21')
+    """
+    text = ":".join(part for part in parts if part is not None)
+    digest = bytearray(hashlib.md5(text.encode("utf-8", "surrogatepass"), usedforsecurity=False).digest())
+    digest[6] = digest[6] & 0x0F | 0x30
+    digest[8] = digest[8] & 0x3F | 0x80
+    return UUID(bytes=bytes(digest))
+
+
 def run_uuid(text: str) -> UUID:
     """Return the id under which a run is kept: the UUID itself, else the name-based one (version 3) Java makes of other text.
 
@@ -48,12 +63,7 @@ def run_uuid(text: str) -> UUID:
     >>> run_uuid("scheduled__2026").version
     3
     """
-    if UUID_TEXT.fullmatch(text):
-        return UUID(text)
-    digest = bytearray(hashlib.md5(text.encode("utf-8", "surrogatepass"), usedforsecurity=False).digest())
-    digest[6] = digest[6] & 0x0F | 0x30
-    digest[8] = digest[8] & 0x3F | 0x80
-    return UUID(bytes=bytes(digest))
+    return UUID(text) if UUID_TEXT.fullmatch(text) else name_uuid(text)
 
 
 UUID_TEXT = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")

@@ -134,7 +134,11 @@ class Intake:
         if behind:
             reads += await history.lay_late(connection, behind)
         if written or reads:
-            await history.settle(connection, written, reads)
+            await history.settle(connection, written, reads, self._names())
+        if self.late:
+            await history.draw_columns(
+                connection, {key for run in self.late for key in self.runs[run].outputs}
+            )
         await self._ask_latest_runs(connection)
         return len(self.events)
 
@@ -244,23 +248,28 @@ class Intake:
 
     # --- what the events say ----------------------------------------------------------------------------------------
 
-    def _job(self, name: Name, at: datetime) -> Job:
+    def _names(self) -> dict[UUID, Name]:
+        return {identifier: table.name for identifier, table in self.tables.items()}
+
+    def _job(self, name: Name, at: datetime, *, listed: bool = True) -> Job:
         identifier = job_id(*name)
         job = self.jobs.setdefault(identifier, Job(id=identifier, name=name, created=at, updated=at))
-        job.created, job.updated = min(job.created, at), max(job.updated, at)
+        # A request that names a moment in the past does not change when the job was made.
+        job.created = min(job.created, at) if listed else job.created
+        job.updated = max(job.updated, at) if listed else at
         return job
 
     def _tell_jobs(self) -> None:
         for event in self.events:
             if event.job:
-                _describe(self._job(event.job, event.time), event)
+                _describe(self._job(event.job, event.time, listed=event.listed), event)
             if event.parent and event.parent[0] != event.job:
                 self._job(event.parent[0], event.time)
 
-    def _table(self, name: Name, at: datetime) -> Table:
+    def _table(self, name: Name, at: datetime, *, listed: bool) -> Table:
         identifier = self.ids[name]
         table = self.tables.setdefault(identifier, Table(id=identifier, name=name, created=at))
-        table.created = min(table.created, at)
+        table.created = min(table.created, at) if listed else table.created
         table.told = True
         return table
 
@@ -268,7 +277,7 @@ class Intake:
         for event in self.events:
             written = {id(dataset) for dataset in event.outputs} if event.type == "COMPLETE" else set()
             for dataset in walk_datasets(event):
-                table = self._table(dataset.name, event.time)
+                table = self._table(dataset.name, event.time, listed=event.listed)
                 moves = id(dataset) in written or dataset is event.dataset
                 table.said("updated", event.order, (self.clock if moves else event.time).isoformat())
                 facets = dataset.facets
@@ -285,11 +294,14 @@ class Intake:
 
     def _make_job_versions(self) -> dict[UUID, JobVersion]:
         """Write the versions of jobs that ended runs and job events make; return those whose edges are to be drawn anew."""
-        made = [JobVersion.of_run(run) for run in self.runs.values() if run.version_at]
+        names = self._names()
+        made = [JobVersion.of_run(run, names) for run in self.runs.values() if run.version_at]
         for event in self.events:
             if event.kind == "J" and event.job:
-                inputs = {self.ids[dataset.name] for dataset in event.inputs}
-                outputs = {self.ids[dataset.name] for dataset in event.outputs}
+                inputs, outputs = (
+                    {key: names[key] for dataset in side if (key := self.ids[dataset.name])}
+                    for side in (event.inputs, event.outputs)
+                )
                 location = event.job_facets.get("sourceCodeLocation", {}).get("url")
                 made.append(JobVersion.of(event.job, inputs, outputs, location, event.time, None))
         if not made:
@@ -365,6 +377,7 @@ class Intake:
     def _write_runs(self) -> None:
         new: list[tuple[Any, ...]] = []
         again: list[tuple[Any, ...]] = []
+        names = self._names()
         for run in sorted(self.runs.values(), key=lambda run: run.id):
             nominal_start, nominal_end = run.nominal
             job = job_id(*run.job)
@@ -390,7 +403,7 @@ class Intake:
                 exact_json.dumps(run.args),
                 *texts,
                 run.fold(),
-                JobVersion.of_run(run).version if run.version_at else None,
+                JobVersion.of_run(run, names).version if run.version_at else None,
             )
             (again if run.stored else new).append(row)
             held = self.known.runs.get(run.id)
@@ -588,12 +601,11 @@ class Intake:
         unsettled_writes: list[Version] = []
         unsettled: list[Read] = []
         behind: list[Read] = []
-        moved: list[Version] = []
         laid: list[tuple[UUID, str]] = []
         for identifier in sorted(written.keys() | read.keys()):
             table = self.tables[identifier]
             ours, theirs = written.get(identifier, []), read.get(identifier, [])
-            if ours and (theirs or not _extend(table, ours, moved)):
+            if ours and (theirs or not _extend(table, ours)):
                 unsettled_writes += ours
                 unsettled += theirs
             elif theirs and table.current_version is None:
@@ -601,6 +613,10 @@ class Intake:
                 if inferred:
                     versions[inferred.id] = inferred
             elif theirs:
+                # Of readers of one moment that describe a version nobody wrote, arrival must not choose.
+                tied = [told for told in theirs if table.inferred and told[2].seen_at == table.current_at]
+                unsettled += tied
+                theirs = [told for told in theirs if told not in tied]
                 now = [
                     told for told in theirs if table.current_at is None or told[2].seen_at >= table.current_at
                 ]
@@ -610,31 +626,29 @@ class Intake:
                     for _, run, io in now:
                         lay(facets, run.id, io)
                     laid.append((table.current_version, exact_json.dumps(facets)))
-            until = max((io.seen_at for _, _, io in theirs), default=None)
+            until = max((io.seen_at for _, _, io in read.get(identifier, [])), default=None)
             if until and (table.read_until is None or table.read_until < until):
                 table.read_until, table.told = until, True
-        self._write_versions(list(versions.values()), moved, laid)
+        self._write_versions(list(versions.values()), laid)
         return unsettled_writes, unsettled, behind
 
     def _told_versions(self) -> dict[UUID, Version]:
         told = [version for run in self.runs.values() for version in self._written(run)]
         for event in self.events:
             if event.dataset is not None:
-                told.append(
-                    told_version(self.ids[event.dataset.name], event.dataset.facets, event.time, "event")
-                )
+                key = self.ids[event.dataset.name]
+                name = self.tables[key].name
+                told.append(told_version(key, name, event.dataset.facets, event.time, "event"))
             if event.kind == "J":
                 told += [
-                    told_version(self.ids[dataset.name], dataset.facets, event.time, "job")
+                    told_version(key, self.tables[key].name, dataset.facets, event.time, "job")
                     for dataset in (*event.inputs, *event.outputs)
-                    if dataset.facets.get("schema")
+                    if dataset.facets.get("schema") and (key := self.ids[dataset.name])
                 ]
         told.sort(key=lambda version: version.created_at, reverse=True)
         return {version.id: version for version in told}  # of equal ones, the earliest
 
-    def _write_versions(
-        self, versions: list[Version], moved: list[Version], laid: list[tuple[UUID, str]]
-    ) -> None:
+    def _write_versions(self, versions: list[Version], laid: list[tuple[UUID, str]]) -> None:
         versions.sort(key=lambda version: version.id)
         new = [version for version in versions if not version.same]
         if new:
@@ -650,15 +664,22 @@ class Intake:
             )
         if laid:
             self.writes.add(history.LAY, *columns(laid))
-        drawn = [v for v in moved if exact_json.dumps(v.columns) != self.tables[v.dataset_id].columns]
-        if drawn:
-            self.writes.add(
-                "DELETE FROM column_edge WHERE dataset_id = ANY($1::uuid[])",
-                [version.dataset_id for version in drawn],
-            )
-            edges = [(version.dataset_id, *edge) for version in drawn for edge in version.columns]
-            if edges:
-                self.writes.add(history.INSERT_EDGES, *columns(edges))
+        telling: dict[UUID, Version] = {}
+        for version in sorted(new, key=lambda version: (version.created_at, version.id)):
+            if (
+                version.columns
+                and exact_json.dumps(version.columns) != self.tables[version.dataset_id].columns
+            ):
+                telling[version.dataset_id] = version
+        if telling:
+            told = [(version.dataset_id, version.id, version.created_at) for version in telling.values()]
+            edges = [
+                (*row, *edge)
+                for row, version in zip(told, telling.values(), strict=True)
+                for edge in version.columns
+            ]
+            self.writes.add(history.ERASE_EDGES, *columns(told))
+            self.writes.add(history.INSERT_EDGES, *columns(edges))
 
     def _written(self, run: Run) -> list[Version]:
         current_at = run.outputs_current_at
@@ -666,7 +687,9 @@ class Intake:
             Version(
                 id=made_of("written version", str(identifier), str(run.id)),
                 dataset_id=identifier,
+                name=self.tables[identifier].name,
                 run_id=run.id,
+                told_by=run.id,
                 created_at=io.seen_at,
                 current_at=current_at,
                 facets=io.facets,
@@ -715,7 +738,7 @@ def _holds(held: tuple[UUID | None, datetime | None], version: JobVersion) -> bo
     return current == version.id and created is not None and created <= version.at
 
 
-def _extend(table: Table, versions: list[Version], moved: list[Version]) -> bool:
+def _extend(table: Table, versions: list[Version]) -> bool:
     """Put written versions at the end of a dataset's history; return False where they do not belong there."""
     told_again = [version for version in versions if version.id == table.current_version]
     newer = [version for version in versions if version.id != table.current_version]
@@ -734,9 +757,6 @@ def _extend(table: Table, versions: list[Version], moved: list[Version]) -> bool
     if newer:
         latest = max(newer, key=lambda version: (version.current_at, version.id))
         table.current_version, table.current_at, table.told = latest.id, latest.current_at, True
-        moved.append(latest)
-    else:
-        moved += told_again
     return True
 
 
@@ -746,10 +766,10 @@ def _infer(table: Table, reads: list[Read]) -> Version | None:
     A run that reads what it also writes reads, where there is nothing older, its own.
     """
     others = [(run, io) for _, run, io in reads if table.id not in run.outputs]
-    told = [told_version(table.id, io.facets, io.seen_at, "input") for _, io in others]
+    told = [told_version(table.id, table.name, io.facets, io.seen_at, "input", run.id) for run, io in others]
     if not told:
         return None
-    first = min(told, key=lambda version: (version.created_at, version.id))
+    first = min(told, key=lambda version: version.seniority)
     facets: dict[str, Any] = {}
     for run, io in others:
         lay(facets, run.id, io)

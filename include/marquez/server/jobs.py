@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from include.marquez.server.answers import as_json, at, not_found
+from include.marquez.server.answers import as_facets, as_json, at, not_found
 from include.marquez.server.identity import job_id, made_of
+from include.marquez.server.openlineage import REQUESTED
 from include.marquez.server.paging import Cursor
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 MILLISECOND = timedelta(milliseconds=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-WITHOUT_RUNS: Json = {"latestRun": None, "latestRuns": None}
-"""The answer to a change of a job leaves its runs out, as Marquez does."""
+CHANGED: Json = {"latestRun": None, "latestRuns": None, "outputs": []}
+"""The answer to a change of a job leaves its runs and outputs out, as Marquez does."""
 LATEST_RUNS = 10
 """A job is shown with so many of its latest runs."""
 
@@ -47,7 +48,7 @@ async def shown_runs(
     runs = {row["id"]: _shown_run(row, job_facets=job_facets) for row in rows}
     if not runs:
         return runs
-    for io in await connection.fetch(
+    touched = await connection.fetch(
         "SELECT io.run_id, io.dataset_id, io.is_input, io.io_facets, d.namespace, d.name, v.version FROM run_io io"
         " JOIN dataset d ON d.id = io.dataset_id"
         " LEFT JOIN LATERAL (SELECT k.version FROM dataset_version k WHERE io.is_input AND k.dataset_id = io.dataset_id"
@@ -55,11 +56,14 @@ async def shown_runs(
         " ORDER BY k.current_at DESC, k.id DESC LIMIT 1) v ON true"
         " WHERE io.run_id = ANY($1::uuid[]) ORDER BY d.namespace, d.name",
         list(runs),
-    ):
+    )
+    written = await written_versions(
+        connection,
+        [(io["dataset_id"], io["run_id"]) for io in touched if not (io["is_input"] and io["version"])],
+    )
+    for io in touched:
         version = io["version"] if io["is_input"] else None
-        if version is None:  # what a run writes has a version that follows from the two
-            made = made_of("written version", str(io["dataset_id"]), str(io["run_id"]))
-            version = made_of("dataset version", str(made))
+        version = version or written.get((io["dataset_id"], io["run_id"]))
         runs[io["run_id"]]["inputDatasetVersions" if io["is_input"] else "outputDatasetVersions"].append(
             {
                 "datasetVersionId": {"namespace": io["namespace"], "name": io["name"], "version": version},
@@ -67,6 +71,19 @@ async def shown_runs(
             }
         )
     return runs
+
+
+async def written_versions(
+    connection: Connection, written: Sequence[tuple[UUID, UUID]]
+) -> dict[tuple[UUID, UUID], UUID]:
+    """Return, for each dataset and run, the version of the dataset that the run wrote."""
+    if not written:
+        return {}
+    keys = {made_of("written version", str(dataset), str(run)): (dataset, run) for dataset, run in written}
+    rows = await connection.fetch(
+        "SELECT id, version FROM dataset_version WHERE id = ANY($1::uuid[])", list(keys)
+    )
+    return {keys[row["id"]]: row["version"] for row in rows}
 
 
 def _millis(moment: datetime) -> int:
@@ -95,7 +112,7 @@ def _shown_run(row: Any, *, job_facets: bool) -> Json:
         else None,
         "inputDatasetVersions": [],
         "outputDatasetVersions": [],
-        "facets": as_json(row["job_facets"] if job_facets else row["facets"]),
+        "facets": as_facets(row["job_facets"] if job_facets else row["facets"]),
     }
 
 
@@ -120,7 +137,7 @@ async def run_facets(connection: Connection, run_id: UUID, kind: str) -> Json | 
     if row is None:
         raise not_found("Run", run_id)
     facets = {"RUN": row["facets"], "JOB": row["job_facets"], "DATASET": "{}"}[kind]
-    return None if facets == "{}" else {"runId": run_id, "facets": as_json(facets)}
+    return None if facets == "{}" else {"runId": run_id, "facets": as_facets(facets)}
 
 
 async def job_runs(
@@ -183,10 +200,15 @@ async def list_jobs(
     total = await connection.fetchval(
         "SELECT count(*) FROM job WHERE NOT hidden AND ($1::text IS NULL OR namespace = $1)", namespace
     )
-    return {"totalCount": total, "jobs": await shown_jobs(connection, rows)}
+    return {"totalCount": total, "jobs": await shown_jobs(connection, rows, of_latest=True)}
 
 
-async def shown_jobs(connection: Connection, rows: Sequence[Any]) -> list[Json]:
+async def shown_jobs(connection: Connection, rows: Sequence[Any], *, of_latest: bool = False) -> list[Json]:
+    """Return the answer for each job row.
+
+    Its inputs and outputs are those of its current version and, on a side where that has none, those that its latest run
+    has named so far; with `of_latest`, as in lists, those of its latest run if that has named any.
+    """
     ids = [row["id"] for row in rows]
     if not ids:
         return []
@@ -200,21 +222,40 @@ async def shown_jobs(connection: Connection, rows: Sequence[Any]) -> list[Json]:
     for run in latest_rows:
         latest[run["job_id"]].append(run)
     edges = await job_edges(connection, ids)
+    told = await _told_by(connection, [runs[0]["id"] for runs in latest.values()])
     tags = await job_tags(connection, ids)
     jobs = []
     for row in rows:
         runs = latest.get(row["id"], [])
+        ended = any(run["job_version"] for run in runs)
         job = job_head(row, edges)
+        sides = told.get(runs[0]["id"], {}) if runs else {}
+        for key, is_input in (("inputs", True), ("outputs", False)):
+            if sides and (of_latest or not job[key]):
+                job[key] = sides.get(is_input, [])
         job |= {
             "latestRun": shown[runs[0]["id"]] if runs else None,
             "latestRuns": [shown[run["id"]] for run in runs] or None,
-            "facets": as_json(runs[0]["job_facets"] if runs else row["facets"]),
-            "currentVersion": row["current_version"],
+            "facets": as_facets(runs[0]["job_facets"] if runs else row["facets"]),
+            # A job that a request described has no version until a run of it ends.
+            "currentVersion": None if REQUESTED in row["facets"] and not ended else row["current_version"],
             "labels": as_json(row["labels"]),
             "tags": tags.get(row["id"], []),
         }
         jobs.append(job)
     return jobs
+
+
+async def _told_by(connection: Connection, runs: Sequence[UUID]) -> dict[UUID, dict[bool, list[Json]]]:
+    """Return the inputs (True) and outputs (False) that runs have named, datasets that are deleted left out."""
+    told: dict[UUID, dict[bool, list[Json]]] = defaultdict(lambda: defaultdict(list))
+    for row in await connection.fetch(
+        "SELECT io.run_id, io.is_input, d.namespace, d.name FROM run_io io JOIN dataset d ON d.id = io.dataset_id"
+        " WHERE io.run_id = ANY($1::uuid[]) AND NOT d.hidden ORDER BY d.namespace, d.name",
+        list(runs),
+    ):
+        told[row["run_id"]][row["is_input"]].append({"namespace": row["namespace"], "name": row["name"]})
+    return told
 
 
 def job_head(row: Any, edges: Mapping[tuple[UUID, bool], list[Json]]) -> Json:
@@ -242,6 +283,27 @@ async def jobs_by_id(connection: Connection, ids: Sequence[UUID]) -> Sequence[An
         _JOB + " WHERE j.id = ANY($1::uuid[]) AND NOT j.hidden", list(ids)
     )
     return rows
+
+
+async def standing_runs(connection: Connection, runs: Sequence[UUID]) -> dict[UUID, UUID]:
+    """Return, for each run, the one that stands for it in a graph: its root, which in Airflow is the run of the DAG.
+
+    Marquez notes the parent's run as the current one of a job.
+    """
+    root = {run: run for run in runs}
+    seen: set[UUID] = set()
+    while True:
+        asked = set(root.values()) - seen  # runs that call each other parent end the climb
+        if not asked:
+            return root
+        seen |= asked
+        rows = await connection.fetch(
+            "SELECT r.id, p.id AS parent FROM run r JOIN run p ON p.id = (r.fold::jsonb -> 'parent' ->> 2)::uuid"
+            " WHERE r.id = ANY($1::uuid[])",
+            list(asked),
+        )
+        parents = {row["id"]: row["parent"] for row in rows}
+        root = {run: parents.get(above, above) for run, above in root.items()}
 
 
 async def job_edges(connection: Connection, ids: Sequence[UUID]) -> dict[tuple[UUID, bool], list[Json]]:
@@ -302,9 +364,10 @@ async def _shown_versions(
         )
     }
     run_rows = await connection.fetch(
-        f"SELECT r.* FROM unnest($1::uuid[]) AS k(version) JOIN LATERAL ({_RUN} WHERE r.job_version = k.version"  # noqa: S608  # constants
-        " ORDER BY r.sort_at DESC, r.id LIMIT 1) r ON true",
+        f"SELECT r.* FROM unnest($1::uuid[], $2::uuid[]) AS k(version, job_id) JOIN LATERAL ({_RUN}"  # noqa: S608  # constants
+        " WHERE r.job_version = k.version AND r.job_id = k.job_id ORDER BY r.sort_at DESC, r.id LIMIT 1) r ON true",
         [row["version"] for row in rows],
+        [row["job_id"] for row in rows],
     )
     runs = await shown_runs(connection, run_rows, io_facets=False, job_facets=True)
     latest = {run["job_version"]: runs[run["id"]] for run in run_rows}
@@ -331,7 +394,7 @@ async def hide_job(connection: Connection, namespace: str, name: str) -> Json:
     """Delete a job softly and return it; a new event brings it back."""
     shown = await one_job(connection, namespace, name)
     await connection.execute("UPDATE job SET hidden = true WHERE id = $1", job_id(namespace, name))
-    return shown | WITHOUT_RUNS
+    return shown | CHANGED
 
 
 async def tag_job(connection: Connection, namespace: str, name: str, tag: str, *, add: bool) -> Json:
@@ -341,4 +404,4 @@ async def tag_job(connection: Connection, namespace: str, name: str, tag: str, *
         await connection.execute("INSERT INTO job_tag VALUES ($1, $2) ON CONFLICT DO NOTHING", job, tag)
     else:
         await connection.execute("DELETE FROM job_tag WHERE job_id = $1 AND tag = $2", job, tag)
-    return await one_job(connection, namespace, name) | WITHOUT_RUNS
+    return await one_job(connection, namespace, name) | CHANGED

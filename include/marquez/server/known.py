@@ -81,9 +81,11 @@ SELECT
      FROM run WHERE id = ANY($4::uuid[])) AS parents,
     (SELECT array_agg(ROW(run_id, dataset_id, is_input, seen_at, told_at, facets, io_facets)) FROM held) AS held,
     (SELECT array_agg(ROW(d.id, d.namespace, d.name, d.created_at, d.attributes, d.read_until, d.current_version,
-                          d.current_at, v.read_facets, v.columns))
+                          d.current_at, v.read_facets, v.inferred, c.columns))
      FROM touched t JOIN dataset d ON d.id = t.dataset_id
-     LEFT JOIN dataset_version v ON v.id = d.current_version) AS tables,
+     LEFT JOIN dataset_version v ON v.id = d.current_version
+     LEFT JOIN LATERAL (SELECT w.columns FROM dataset_version w WHERE w.dataset_id = d.id AND w.columns <> '[]'
+                        ORDER BY w.created_at DESC, w.id DESC LIMIT 1) c ON true) AS tables,
     (SELECT array_agg(ROW(j.id, j.namespace, j.name, j.created_at, j.updated_at, j.attributes, j.current_version,
                           j.version_at, j.version_by, j.version_strong, j.latest_run, j.latest_state, j.latest_at,
                           v.created_at))
@@ -136,6 +138,7 @@ def _table(row: Sequence[Any]) -> Table:
         version,
         current_at,
         read_facets,
+        inferred,
         columns,
     ) = row
     return Table(
@@ -147,6 +150,7 @@ def _table(row: Sequence[Any]) -> Table:
         current_version=version,
         current_at=current_at,
         read_facets=read_facets or "{}",
+        inferred=bool(inferred),
         columns=columns or "[]",
         told=False,
     )

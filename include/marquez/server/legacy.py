@@ -12,23 +12,29 @@ from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Request, Response
 
-from include.marquez.server import VERSION, catalog, datasets, jobs
+from include.marquez.server import catalog, datasets, jobs
 from include.marquez.server.answers import answer, invalid, no_such_page, not_found
-from include.marquez.server.openlineage import NAMESPACE, Json, instant, malformed, parse_time, read_event
+from include.marquez.server.identity import job_id
+from include.marquez.server.openlineage import (
+    NAMESPACE,
+    REQUESTED,
+    REQUESTED_RUN,
+    Json,
+    instant,
+    malformed,
+    parse_time,
+    read_event,
+)
 from include.marquez.server.requests import Name, ingest_of, json_object, pool_of, uuid_param
 
 if TYPE_CHECKING:
-    from include.marquez.server.database import Pool
+    from include.marquez.server.database import Connection, Pool
     from include.marquez.server.ingest import Ingest
 
 router = APIRouter()
 
-PRODUCER = f"https://openlineage.io/embedded/{VERSION}"
 SCHEMA = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/"
-FACET = {
-    "_producer": PRODUCER,
-    "_schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/BaseFacet",
-}
+FACET = {"_producer": REQUESTED, "_schemaURL": SCHEMA + "BaseFacet"}
 ENDS = {"start": "START", "complete": "COMPLETE", "fail": "FAIL", "abort": "ABORT"}
 
 
@@ -149,20 +155,21 @@ async def post_run(request: Request, namespace: Name, job: Name) -> Response:
     body = await json_object(request)
     async with pool_of(request).acquire() as connection:
         await jobs.find_job(connection, namespace, job)
-    run = str(body.get("id") or uuid4())
-    facets: Json = {}
-    if body.get("nominalStartTime"):
-        facets["nominalTime"] = {
-            "nominalStartTime": body["nominalStartTime"],
-            "nominalEndTime": body.get("nominalEndTime"),
-            **FACET,
-        }
-    await _take(
-        ingest_of(request),
-        "RunEvent",
-        {"run": {"runId": run, "facets": facets}, "job": {"namespace": namespace, "name": job}},
-    )
-    return answer(await _shown(pool_of(request), UUID(run)), 201)
+    run = uuid_param(str(body["id"])) if body.get("id") else uuid4()
+    args = body.get("args") or {}
+    if not isinstance(args, dict) or not all(isinstance(value, str) for value in args.values()):
+        malformed("args must be an object of strings")
+    stated: Json = {"args": args, **FACET}
+    for key in ("nominalStartTime", "nominalEndTime"):
+        moment = parse_time(_optional(body, key) or "")
+        if body.get(key) and moment is None:
+            malformed(f"{key} must be an ISO date-time")
+        stated[key] = instant(moment) if moment else None
+    async with pool_of(request).acquire() as connection:
+        sides = await _sides(connection, job_id(namespace, job))
+    opened = {"run": {"runId": str(run), "facets": {REQUESTED_RUN: stated}}, "inputs": sides["inputs"]}
+    await _take(ingest_of(request), "RunEvent", {"job": {"namespace": namespace, "name": job}, **opened})
+    return answer(await _shown(pool_of(request), run), 201)
 
 
 @router.post("/jobs/runs/{run}/{what}", tags=["runs"])
@@ -176,24 +183,30 @@ async def mark_run(request: Request, run: Name, what: Name, at: str | None = Non
         raise invalid("query param at must be an ISO date-time")
     async with pool_of(request).acquire() as connection:
         row = await connection.fetchrow(
-            "SELECT j.namespace, j.name FROM run r JOIN job j ON j.id = r.job_id WHERE r.id = $1", run_id
+            "SELECT j.id, j.namespace, j.name FROM run r JOIN job j ON j.id = r.job_id WHERE r.id = $1",
+            run_id,
         )
         if row is None:
             raise not_found("Run", run_id)
-        edges = await connection.fetch(
-            "SELECT e.is_input, d.namespace, d.name FROM run r JOIN job_edge e ON e.job_id = r.job_id"
-            " JOIN dataset d ON d.id = e.dataset_id WHERE r.id = $1",
-            run_id,
-        )
-    sides: Json = {"inputs": [], "outputs": []}
-    for edge in edges:
-        sides["inputs" if edge["is_input"] else "outputs"].append(
-            {"namespace": edge["namespace"], "name": edge["name"]}
-        )
+        sides = await _sides(connection, row["id"])
     job = {"namespace": row["namespace"], "name": row["name"]}
     event = {"eventType": ENDS[what], "run": {"runId": str(run_id)}, "job": job, **sides}
     await _take(ingest_of(request), "RunEvent", event, moment)
     return answer(await _shown(pool_of(request), run_id))
+
+
+async def _sides(connection: Connection, job: UUID) -> Json:
+    """Return the datasets that a job reads and writes, as an event names them."""
+    sides: Json = {"inputs": [], "outputs": []}
+    for edge in await connection.fetch(
+        "SELECT e.is_input, d.namespace, d.name FROM job_edge e JOIN dataset d ON d.id = e.dataset_id"
+        " WHERE e.job_id = $1 ORDER BY d.namespace, d.name",
+        job,
+    ):
+        sides["inputs" if edge["is_input"] else "outputs"].append(
+            {"namespace": edge["namespace"], "name": edge["name"]}
+        )
+    return sides
 
 
 async def _shown(pool: Pool, run: UUID) -> Any:
@@ -203,5 +216,5 @@ async def _shown(pool: Pool, run: UUID) -> Any:
 
 async def _take(ingest: Ingest, kind: str, event: Json, moment: datetime | None = None) -> None:
     at = instant(moment or datetime.now(UTC))
-    told = read_event({"eventTime": at, "producer": PRODUCER, "schemaURL": SCHEMA + kind, **event})
+    told = read_event({"eventTime": at, "producer": REQUESTED, "schemaURL": SCHEMA + kind, **event})
     await ingest.take([replace(told, listed=False)])

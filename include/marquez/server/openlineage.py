@@ -32,6 +32,25 @@ MAX_NAMESPACE = 1024
 """Bytes of UTF-8; ordered indexes hold no more of it beside a name."""
 
 
+REQUESTED = "urn:marquez:request"
+"""Producer of the facets that the server itself makes from a request that is no event; they are never shown."""
+REQUESTED_RUN = "requestedRun"
+"""Run facet that holds what such a request says of a run: its arguments and nominal times."""
+
+
+def requested(facet: Any) -> bool:
+    """Return whether the server made this facet itself."""
+    return isinstance(facet, dict) and facet.get("_producer") == REQUESTED
+
+
+def requested_run(run_facets: Json) -> Json:
+    """Return what a request says of a run it opened; nothing for a run that only events tell of."""
+    facet = run_facets.get(REQUESTED_RUN)
+    return (
+        facet if isinstance(facet, dict) and requested(facet) and isinstance(facet.get("args"), dict) else {}
+    )
+
+
 class Refused(Exception):
     """An event that is not taken; `status` and `body` are the answer to its sender."""
 
@@ -80,6 +99,8 @@ class Event:
 
     @cached_property
     def order(self) -> tuple[str, int, str]:
+        if requested_run(self.run_facets):  # opens the run, at whatever time it is said to have started
+            return ("", 0, self.digest.hex())
         return (self.time.isoformat(timespec="microseconds"), RANK.get(self.type or "", 2), self.digest.hex())
 
 
@@ -268,16 +289,18 @@ def _dataset(dataset: Any, path: str, errors: list[str]) -> Dataset | None:
 
 
 NAMESPACE = re.compile(r"[^A-Za-z0-9:;=/_\-.@+]")
+"""What a namespace that a request names may not hold."""
+REWRITTEN = re.compile(r"[^A-Za-z0-9:/_\-.@+]")
 
 
 def safe_namespace(text: str, path: str, errors: list[str]) -> str:
     """Return a job namespace with the characters that Marquez does not keep replaced by ``_``.
 
-    >>> safe_namespace("name space", "job.namespace", [])
-    'name_space'
+    >>> safe_namespace("name space;x", "job.namespace", [])
+    'name_space_x'
     """
     _check_length(text, path, errors)
-    return NAMESPACE.sub("_", text)
+    return REWRITTEN.sub("_", text)
 
 
 # --- facets ----------------------------------------------------------------------------------------------------------

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from include.marquez.server import exact_json
-from include.marquez.server.identity import job_id, made_of
+from include.marquez.server.identity import job_id, made_of, name_uuid
+from include.marquez.server.openlineage import requested
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
     from uuid import UUID
 
@@ -93,17 +94,20 @@ class Table(Register):
     current_version: UUID | None = None
     current_at: datetime | None = None
     read_facets: str = "{}"
+    inferred: bool = False
     columns: str = "[]"
     told: bool = True
 
 
 @dataclass
 class Version:
-    """A dataset version. `inferred`: known only from a run that read it."""
+    """A dataset version. `told_by`: the run that wrote or read it; `inferred`: known only from a run that read it."""
 
     id: UUID
     dataset_id: UUID
+    name: Name
     run_id: UUID | None
+    told_by: UUID | None
     created_at: datetime
     current_at: datetime | None
     facets: Json
@@ -116,8 +120,9 @@ class Version:
     texts: tuple[str, str] | None = None
     """Both kinds of facets as JSON, where they are known."""
 
-    def row(self) -> tuple[Any, ...]:
-        fields = [
+    @property
+    def fields(self) -> list[Json]:
+        return [
             {
                 "name": item["name"],
                 "type": item.get("type"),
@@ -126,17 +131,25 @@ class Version:
             }
             for item in self.facets.get("schema", {}).get("fields") or ()
         ]
-        told = json.dumps(fields)
+
+    @property
+    def lifecycle(self) -> str | None:
+        """The state told; "" where an event told none, None where a request described the dataset."""
+        told: str | None = self.facets.get("lifecycleStateChange", {}).get("lifecycleStateChange")
+        return told or (None if requested(self.facets.get("dataSource")) else "")
+
+    def row(self) -> tuple[Any, ...]:
+        fields = self.fields
         return (
             self.id,
             self.dataset_id,
-            made_of("dataset version", str(self.id)),
-            made_of("schema version", str(self.dataset_id), told),
+            self.version,
+            name_uuid(*self.name, _joined((item["name"], item["type"]) for item in fields)),
             self.run_id,
             self.created_at,
             self.current_at,
-            told,
-            self.facets.get("lifecycleStateChange", {}).get("lifecycleStateChange") or "",
+            json.dumps(fields),
+            self.lifecycle,
             self.facets.get("documentation", {}).get("description"),
             self.facets.get("dataSource", {}).get("name") or "default",
             *(self.texts or (exact_json.dumps(self.facets), exact_json.dumps(self.output_facets))),
@@ -144,6 +157,37 @@ class Version:
             self.inferred,
             self.read_facets,
         )
+
+    @property
+    def version(self) -> UUID:
+        """The version as Marquez names it: its content, and the run that told it."""
+        asked = requested(self.facets.get("dataSource"))
+        links = self.facets.get("symlinks", {}).get("identifiers") if asked else None
+        return name_uuid(
+            self.name[0],
+            self.facets.get("dataSource", {}).get("name") or "default",
+            self.name[1],
+            links[0]["name"] if links else self.name[1],
+            _joined(
+                (item["name"], item["type"] and item["type"].upper(), item["description"])
+                for item in self.fields
+            ),
+            self.lifecycle,
+            str(self.told_by) if self.told_by else None,
+        )
+
+    @property
+    def seniority(self) -> tuple[datetime, UUID, UUID]:
+        """Which of several versions that readers describe stands: the least."""
+        return (self.created_at, self.id, self.version)
+
+
+def _joined(rows: Iterable[tuple[str | None, ...]]) -> str:
+    """Join distinct rows in Java's order: by UTF-16 code unit, null first."""
+    ordered = sorted(
+        set(rows), key=lambda row: [(part is not None, (part or "").encode("utf-16-be")) for part in row]
+    )
+    return ":".join(":".join(part for part in row if part is not None) for row in ordered)
 
 
 def lay(read_facets: Json, run: UUID, io: Io) -> None:
@@ -155,7 +199,9 @@ def lay(read_facets: Json, run: UUID, io: Io) -> None:
             read_facets[name] = [*order, facet]
 
 
-def told_version(identifier: UUID, facets: Json, at: datetime, how: str) -> Version:
+def told_version(
+    identifier: UUID, name: Name, facets: Json, at: datetime, how: str, reader: UUID | None = None
+) -> Version:
     """Return a version that no run is known to have written: equal content is the same version."""
     content = json.dumps(
         [facets.get("schema", {}).get("fields"), facets.get("lifecycleStateChange")], sort_keys=True
@@ -163,7 +209,9 @@ def told_version(identifier: UUID, facets: Json, at: datetime, how: str) -> Vers
     return Version(
         id=made_of("told version", how, str(identifier), content),
         dataset_id=identifier,
+        name=name,
         run_id=None,
+        told_by=reader,
         created_at=at,
         current_at=None if how == "job" else at,
         facets=facets,
@@ -190,8 +238,8 @@ class JobVersion:
     def of(
         cls,
         job: Name,
-        inputs: Iterable[UUID],
-        outputs: Iterable[UUID],
+        inputs: Mapping[UUID, Name],
+        outputs: Mapping[UUID, Name],
         location: str | None,
         at: datetime,
         by: UUID | None,
@@ -200,17 +248,17 @@ class JobVersion:
     ) -> JobVersion:
         ins, outs = tuple(sorted(inputs)), tuple(sorted(outputs))
         content = json.dumps([[str(i) for i in ins], [str(o) for o in outs], location])
-        version = made_of("job version", *job, content)
-        row = made_of("job version row", str(version))
-        return cls(row, version, job_id(*job), at, by, location, ins, outs, strong)
+        named = [_joined(names.values()) for names in (inputs, outputs)]
+        row = made_of("job version row", str(made_of("job version", *job, content)))
+        return cls(row, name_uuid(*job, *named, location), job_id(*job), at, by, location, ins, outs, strong)
 
     @classmethod
-    def of_run(cls, run: Run) -> JobVersion:
+    def of_run(cls, run: Run, names: Mapping[UUID, Name]) -> JobVersion:
+        """Return the version that an ended run makes; `names` gives the name of every dataset it touched."""
         if run.version_at is None:
             raise ValueError(f"run {run.id} has not ended")
-        return cls.of(
-            run.job, run.inputs, run.outputs, run.location, run.version_at, run.id, strong=run.tells_edges
-        )
+        inputs, outputs = ({key: names[key] for key in side} for side in (run.inputs, run.outputs))
+        return cls.of(run.job, inputs, outputs, run.location, run.version_at, run.id, strong=run.tells_edges)
 
     @property
     def order(self) -> tuple[bool, datetime, str]:

@@ -111,11 +111,17 @@ async def post_batch(request: Request) -> Response:
 
 
 @router.get(f"{V1}/lineage", tags=["lineage"])
-async def get_lineage(request: Request, nodeId: str | None = None, depth: str | None = None) -> Response:
-    """Return the graph around a job or dataset, in both directions."""
+async def get_lineage(
+    request: Request, nodeId: str | None = None, depth: str | None = None, latestRun: str | None = None
+) -> Response:
+    """Return the graph around a job or dataset, in both directions.
+
+    The latest run of a job that has a parent is its root's; `latestRun=own` (an addition to Marquez) shows its own.
+    """
     hops = whole_number(depth, "depth", 20, lowest=None)
+    own = one_of(latestRun, "latestRun", ("OWN", "ROOT")) == "OWN"
     async with pool_of(request).acquire() as connection:
-        return answer(await graph.lineage(connection, nodeId or "", hops))
+        return answer(await graph.lineage(connection, nodeId or "", hops, own_runs=own))
 
 
 @router.get(f"{V1}/column-lineage", tags=["lineage"])
@@ -124,13 +130,21 @@ async def get_column_lineage(
     nodeId: str | None = None,
     depth: str | None = None,
     withDownstream: str | None = None,
+    sources: str | None = None,
 ) -> Response:
-    """Return what the fields of a node are made from and, if asked, what is made from them."""
+    """Return what the fields of a node are made from and, if asked, what is made from them.
+
+    `sources=true` (an addition to Marquez) follows downstream also from fields that are made from nothing.
+    """
     hops = whole_number(depth, "depth", 20, lowest=None)
     async with pool_of(request).acquire() as connection:
         return answer(
             await columns.column_lineage(
-                connection, nodeId or "", hops, downstream=(withDownstream or "").lower() == "true"
+                connection,
+                nodeId or "",
+                hops,
+                downstream=(withDownstream or "").lower() == "true",
+                sources=(sources or "").lower() == "true",
             )
         )
 
@@ -143,6 +157,18 @@ async def get_upstream_runs(request: Request, runId: str | None = None, depth: s
     steps = whole_number(depth, "depth", 20, lowest=None)
     async with pool_of(request).acquire() as connection:
         return answer(await runs.upstream(connection, uuid_param(runId), steps))
+
+
+@router.get(f"{V1}/runlineage/downstream", tags=["lineage"])
+async def get_downstream_runs(
+    request: Request, runId: str | None = None, depth: str | None = None
+) -> Response:
+    """Return the runs that read what a run wrote, and so on (an addition to Marquez)."""
+    if not runId:
+        raise invalid("query param runId must not be null")
+    steps = whole_number(depth, "depth", 20, lowest=None)
+    async with pool_of(request).acquire() as connection:
+        return answer(await runs.downstream(connection, uuid_param(runId), steps))
 
 
 # --- events, search, counts ---------------------------------------------------------------------------------------------

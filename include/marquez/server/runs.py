@@ -1,4 +1,4 @@
-"""Lineage between runs: which run wrote what another one read."""
+"""Lineage between runs: which run wrote what another one read, and which runs read what one wrote."""
 
 from __future__ import annotations
 
@@ -6,69 +6,164 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from include.marquez.server.answers import at, not_found
-from include.marquez.server.identity import made_of
+from include.marquez.server.jobs import written_versions
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from uuid import UUID
 
     from include.marquez.server.database import Connection
     from include.marquez.server.openlineage import Json
 
+# What a reading read: the version that was current when the run began to read, its own writes aside.
+_READ = (
+    "(SELECT k.id, k.version, k.run_id FROM dataset_version k WHERE k.dataset_id = io.dataset_id"
+    " AND k.current_at <= io.seen_at AND k.run_id IS DISTINCT FROM io.run_id"
+    " ORDER BY k.current_at DESC, k.id DESC LIMIT 1)"
+)
+
 
 async def upstream(connection: Connection, run_id: UUID, depth: int) -> Json:
-    """Return a run and, up to `depth` steps back, the runs that wrote what it read; each once, nearest first."""
+    """Return a run and, up to `depth` steps back, the runs that wrote what it read; each once, nearest first.
+
+    Each run has `inputs`: namespace, name, version and `producedByRunId`, which is null where no run is known to have
+    written the version.
+    """
+    order, inputs = await _walk(connection, run_id, depth, _read_by)
+    return {
+        "runs": [
+            run | {"inputs": inputs.get(run["run"]["id"], [])} for run in await _shown(connection, order)
+        ]
+    }
+
+
+async def downstream(connection: Connection, run_id: UUID, depth: int) -> Json:
+    """Return a run and, up to `depth` steps on, the runs that read what it wrote; each once, nearest first.
+
+    Each run has `outputs`: namespace, name, version and `consumedByRunIds`.
+    """
+    order, outputs = await _walk(connection, run_id, depth, _written_by)
+    return {
+        "runs": [
+            run | {"outputs": outputs.get(run["run"]["id"], [])} for run in await _shown(connection, order)
+        ]
+    }
+
+
+async def _walk(
+    connection: Connection, run_id: UUID, depth: int, step: Any
+) -> tuple[dict[UUID, int], dict[UUID, list[Json]]]:
+    """Return the runs within `depth` steps with their distance, and what `step` tells of each."""
     if not await connection.fetchval("SELECT true FROM run WHERE id = $1", run_id):
         raise not_found("Run", run_id)
-    order: list[UUID] = [run_id]
-    inputs: dict[UUID, list[Json]] = defaultdict(list)
+    distance: dict[UUID, int] = {run_id: 0}
+    told: dict[UUID, list[Json]] = defaultdict(list)
     level = [run_id]
-    for step in range(max(depth, 0) + 1):
+    for steps in range(max(depth, 0) + 1):
         if not level:
             break
         found: list[UUID] = []
-        for row in await connection.fetch(
-            "SELECT io.run_id, d.id AS dataset_id, d.namespace, d.name, v.version, v.run_id AS writer FROM run_io io"
-            " JOIN dataset d ON d.id = io.dataset_id"
-            " LEFT JOIN LATERAL (SELECT k.version, k.run_id FROM dataset_version k WHERE k.dataset_id = io.dataset_id"
-            " AND k.current_at <= io.seen_at AND k.run_id IS DISTINCT FROM io.run_id"
-            " ORDER BY k.current_at DESC, k.id DESC LIMIT 1) v ON true"
-            " WHERE io.is_input AND io.run_id = ANY($1::uuid[]) ORDER BY d.namespace, d.name",
-            level,
-        ):
-            inputs[row["run_id"]].append(_input(row))
-            if row["writer"]:
-                found.append(row["writer"])
-        known = set(order)
-        # The inputs of the last step are shown; the runs behind them are not.
-        level = [run for run in dict.fromkeys(found) if run not in known] if step < depth else []
-        order += level
-    shown = {
-        row["id"]: {
-            "job": {"namespace": row["namespace"], "name": row["name"], "version": row["current_version"]},
+        for run, item, neighbours in await step(connection, level):
+            told[run].append(item)
+            found += neighbours
+        # What the runs of the last step touched is shown; the runs behind that are not.
+        level = [run for run in dict.fromkeys(found) if run not in distance] if steps < depth else []
+        distance |= dict.fromkeys(level, steps + 1)
+    return distance, told
+
+
+async def _read_by(connection: Connection, runs: Sequence[UUID]) -> list[tuple[UUID, Json, list[UUID]]]:
+    rows = await connection.fetch(
+        "SELECT io.run_id, d.id AS dataset_id, d.namespace, d.name, v.version, v.run_id AS writer FROM run_io io"  # noqa: S608  # a constant
+        f" JOIN dataset d ON d.id = io.dataset_id LEFT JOIN LATERAL {_READ} v ON true"
+        " WHERE io.is_input AND io.run_id = ANY($1::uuid[]) ORDER BY d.namespace, d.name",
+        list(runs),
+    )
+    own = await written_versions(
+        connection, [(row["dataset_id"], row["run_id"]) for row in rows if not row["version"]]
+    )
+    return [
+        (
+            row["run_id"],
+            {
+                "namespace": row["namespace"],
+                "name": row["name"],
+                "version": row["version"] or own.get((row["dataset_id"], row["run_id"])),
+                # What nobody wrote before, and the run itself writes, it reads from itself.
+                "producedByRunId": row["writer"]
+                if row["version"]
+                else row["run_id"]
+                if (row["dataset_id"], row["run_id"]) in own
+                else None,
+            },
+            [row["writer"]] if row["writer"] else [],
+        )
+        for row in rows
+    ]
+
+
+async def _written_by(connection: Connection, runs: Sequence[UUID]) -> list[tuple[UUID, Json, list[UUID]]]:
+    rows = await connection.fetch(
+        "SELECT io.run_id, io.dataset_id, d.namespace, d.name FROM run_io io JOIN dataset d ON d.id = io.dataset_id"
+        " WHERE NOT io.is_input AND io.run_id = ANY($1::uuid[]) ORDER BY d.namespace, d.name",
+        list(runs),
+    )
+    written = await written_versions(connection, [(row["dataset_id"], row["run_id"]) for row in rows])
+    readers = await _readers(connection, {(row["dataset_id"], row["run_id"]) for row in rows})
+    return [
+        (
+            row["run_id"],
+            {
+                "namespace": row["namespace"],
+                "name": row["name"],
+                "version": written.get((row["dataset_id"], row["run_id"])),
+                "consumedByRunIds": readers.get((row["dataset_id"], row["run_id"]), []),
+            },
+            readers.get((row["dataset_id"], row["run_id"]), []),
+        )
+        for row in rows
+    ]
+
+
+async def _readers(
+    connection: Connection, written: Iterable[tuple[UUID, UUID]]
+) -> dict[tuple[UUID, UUID], list[UUID]]:
+    """Return the runs that read the versions that runs wrote, in the order in which they began to."""
+    pairs = sorted(written)
+    rows = await connection.fetch(
+        # A run that wrote the next version reads past its own: readings are looked at up to the version after the next.
+        "SELECT v.dataset_id, v.run_id AS writer, io.run_id FROM unnest($1::uuid[], $2::uuid[]) AS w(dataset_id, run_id)"  # noqa: S608  # a constant
+        " JOIN dataset_version v ON v.dataset_id = w.dataset_id AND v.run_id = w.run_id AND v.current_at IS NOT NULL"
+        " LEFT JOIN LATERAL (SELECT n.current_at FROM dataset_version n WHERE n.dataset_id = v.dataset_id"
+        " AND (n.current_at, n.id) > (v.current_at, v.id) ORDER BY n.current_at, n.id OFFSET 1 LIMIT 1) after ON true"
+        " JOIN run_io io ON io.is_input AND io.dataset_id = v.dataset_id AND io.seen_at >= v.current_at"
+        " AND io.seen_at < coalesce(after.current_at, 'infinity') AND io.run_id <> v.run_id"
+        f" JOIN LATERAL {_READ} r ON r.id = v.id ORDER BY io.seen_at, io.run_id",
+        [dataset for dataset, _ in pairs],
+        [run for _, run in pairs],
+    )
+    readers: dict[tuple[UUID, UUID], list[UUID]] = defaultdict(list)
+    for row in rows:
+        readers[row["dataset_id"], row["writer"]].append(row["run_id"])
+    return readers
+
+
+async def _shown(connection: Connection, distance: dict[UUID, int]) -> list[Json]:
+    rows = await connection.fetch(
+        "SELECT r.id, r.started_at, r.ended_at, r.state, j.namespace, j.name, v.id AS version FROM run r"
+        " JOIN job j ON j.id = r.job_id LEFT JOIN job_version v ON v.job_id = r.job_id AND v.version = r.job_version"
+        " WHERE r.id = ANY($1::uuid[])",
+        list(distance),
+    )
+    return [
+        {
+            "job": {"namespace": row["namespace"], "name": row["name"], "version": row["version"]},
             "run": {
                 "id": row["id"],
                 "start": at(row["started_at"]),
                 "end": at(row["ended_at"]),
                 "status": row["state"],
             },
-            "inputs": inputs.get(row["id"], []),
         }
-        for row in await connection.fetch(
-            "SELECT r.id, r.started_at, r.ended_at, r.state, j.namespace, j.name, j.current_version"
-            " FROM run r JOIN job j ON j.id = r.job_id WHERE r.id = ANY($1::uuid[])",
-            order,
-        )
-    }
-    return {"runs": [shown[run] for run in order if run in shown]}
-
-
-def _input(row: Any) -> Json:
-    own = made_of(
-        "dataset version", str(made_of("written version", str(row["dataset_id"]), str(row["run_id"])))
-    )
-    return {
-        "namespace": row["namespace"],
-        "name": row["name"],
-        "version": row["version"] or own,
-        "producedByRunId": row["writer"],
-    }
+        for row in sorted(rows, key=lambda row: (distance[row["id"]], row["name"], str(row["id"])))
+    ]

@@ -182,7 +182,7 @@ def test_names_are_encoded_whole() -> None:
         client.graph("job:ns:a/b&c", 3)
     assert [path for _, path in asked] == [
         "/behind/a/proxy/api/v1/namespaces/s3%3A%2F%2Fb/datasets/a%20b%2F%C3%BC%252F%3F%23",
-        "/behind/a/proxy/api/v1/lineage?nodeId=job%3Ans%3Aa%2Fb%26c&depth=3",
+        "/behind/a/proxy/api/v1/lineage?nodeId=job%3Ans%3Aa%2Fb%26c&depth=3&latestRun=own",
     ]
 
 

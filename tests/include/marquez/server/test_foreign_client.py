@@ -1,18 +1,34 @@
-"""marquez-python, a client written for the real server, reads and writes this one."""
+"""Clients written for the real server read and write this one: marquez-python, and every HTTP transport of openlineage-python."""
 
 from __future__ import annotations
 
+import inspect
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import marquez_client
 import pytest
+from marquez_client.errors import APIError
 from marquez_client.models import DatasetId, DatasetType, JobType
+from openlineage.client import OpenLineageClient
+from openlineage.client.event_v2 import Job, OutputDataset, Run, RunEvent, RunState
+from openlineage.client.facet_v2 import schema_dataset
+
+called: set[str] = set()
+
+
+class Noting(marquez_client.MarquezClient):  # type: ignore[misc]  # has no types
+    """The client, noting which of its calls were made."""
+
+    def __getattribute__(self, name: str) -> Any:
+        called.add(name)
+        return super().__getattribute__(name)
 
 
 @pytest.fixture
 def foreign(lineage_server: Any) -> Any:
-    return marquez_client.MarquezClient(url=lineage_server.url)
+    return Noting(url=lineage_server.url)
 
 
 def test_it_reads_what_events_told(foreign: Any, scene: Any, make_dataset: Any) -> None:
@@ -71,3 +87,70 @@ def test_its_older_calls_write(foreign: Any, scene: Any) -> None:
     ended = foreign.mark_job_run_as_completed(run, at="2026-03-01T00:00:05Z")
     assert (ended["state"], ended["durationMs"]) == ("COMPLETED", 5000)
     assert scene.client.events(namespace=space)["totalCount"] == 0
+    assert foreign.get_job_run(run)["args"] is not None
+    for mark, state in (
+        (foreign.mark_job_run_as_failed, "FAILED"),
+        (foreign.mark_job_run_as_aborted, "ABORTED"),
+    ):
+        other = str(uuid4())
+        opened = foreign.create_job_run(
+            space, "j", run_id=other, nominal_start_time="2026-03-02T00:00:00Z", run_args={"a": "b"}
+        )
+        assert (opened["nominalStartTime"], opened["args"]) == ("2026-03-02T00:00:00Z", {"a": "b"})
+        ended = mark(other, at="2026-03-02T00:00:05Z")
+        assert (ended["state"], ended["facets"]) == (state, {})
+
+
+def test_a_call_that_the_real_server_does_not_answer_is_not_answered(foreign: Any) -> None:
+    with pytest.raises(APIError):
+        foreign.list_events()
+
+
+def test_every_call_of_the_client_was_made() -> None:
+    """Runs after the others of this module; alone it has nothing to say."""
+    calls = {
+        name
+        for name, _ in inspect.getmembers(marquez_client.MarquezClient, inspect.isfunction)
+        if not name.startswith("_")
+    }
+    if not called:
+        pytest.skip("the tests that make the calls were not selected")
+    assert calls - called == set()
+
+
+HTTP = {"type": "http", "compression": "gzip", "timeout": 30}
+ASYNC = {"type": "async_http", "compression": "gzip", "timeout": 30}
+
+
+@pytest.mark.parametrize(
+    "transport",
+    [HTTP, ASYNC, {"type": "composite", "transports": {"one": HTTP, "two": ASYNC}}],
+    ids=["http", "async_http", "composite"],
+)
+def test_every_http_transport_delivers(lineage_server: Any, scene: Any, transport: dict[str, Any]) -> None:
+    def addressed(config: dict[str, Any]) -> dict[str, Any]:
+        inner = config.get("transports")
+        if inner is None:
+            return config | {"url": lineage_server.url}
+        return config | {"transports": {name: addressed(item) for name, item in inner.items()}}
+
+    client = OpenLineageClient(config={"transport": addressed(transport)})
+    run, table = Run(str(uuid4())), scene.named("t")
+    fields = [schema_dataset.SchemaDatasetFacetFields(name="a", type="TEXT")]
+    output = OutputDataset("file", table, facets={"schema": schema_dataset.SchemaDatasetFacet(fields=fields)})
+    for state in (RunState.START, RunState.COMPLETE):
+        client.emit(
+            RunEvent(
+                eventType=state,
+                eventTime=datetime.now(UTC).isoformat(),
+                run=run,
+                job=Job(scene.namespace, "j"),
+                producer="https://example.org/p",
+                outputs=[output],
+            )
+        )
+    assert client.close(timeout=60)
+    assert scene.client.run(run.runId)["state"] == "COMPLETED"
+    assert scene.client.dataset("file", table)["fields"][0]["name"] == "a"
+    # Each event counts once, though a composite delivers it twice.
+    assert scene.client.events(run=run.runId)["totalCount"] == 2

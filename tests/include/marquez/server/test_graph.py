@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -140,3 +141,84 @@ def test_the_newest_column_lineage_replaces_the_older(scene: Any, make_dataset: 
         )
     graph = scene.client.column_lineage(f"dataset:file:{b}")["graph"]
     assert {item["data"]["field"] for item in graph} == {"z", "y"}
+
+
+def test_a_task_is_shown_with_the_run_of_its_dag_or_if_asked_its_own(scene: Any) -> None:
+    dag, task = str(uuid4()), str(uuid4())
+    facet = {"_producer": "https://example.org/p", "_schemaURL": "https://example.org/f.json"}
+    parent = {**facet, "run": {"runId": dag}, "job": {"namespace": scene.namespace, "name": "dag"}}
+    table = [{"namespace": scene.namespace, "name": "t"}]
+    scene.post(
+        scene.event("START", "dag", dag, 1),
+        scene.event("FAIL", "dag.task", task, 2, outputs=table, run_facets={"parent": parent}),
+    )
+    for query, run, state in (
+        ("", dag, "RUNNING"),
+        ("&latestRun=own", task, "FAILED"),
+        ("&latestRun=root", dag, "RUNNING"),
+    ):
+        url = f"{scene.client.url}/api/v1/lineage?nodeId={scene.node('dag.task')}&depth=1{query}"
+        job = next(item["data"] for item in httpx.get(url).json()["graph"] if item["type"] == "JOB")
+        assert (job["currentRunUuid"], job["latestRun"]["state"]) == (run, state)
+    assert httpx.get(f"{scene.client.url}/api/v1/lineage?nodeId=x&latestRun=mine").status_code == 400
+
+
+def test_columns_made_from_nothing_are_followed_downstream_only_if_asked(
+    scene: Any, make_dataset: Any
+) -> None:
+    a, b = scene.named("a"), scene.named("b")
+    scene.ran("j", 1, [make_dataset(a, "x")], [make_dataset(b, "y", made_from={"y": [(a, "x")]})])
+    url = f"{scene.client.url}/api/v1/column-lineage?nodeId=dataset:file:{a}&withDownstream=true"
+    assert httpx.get(url).json() == {"graph": []}
+    assert len(httpx.get(f"{url}&sources=true").json()["graph"]) == 2
+
+
+def test_column_lineage_names_the_versions_that_told_it_and_that_it_was_made_from(
+    scene: Any, make_dataset: Any
+) -> None:
+    a, b = scene.named("a"), scene.named("b")
+    made = make_dataset(b, "y", made_from={"y": [(a, "x")]})
+    scene.ran("load", 1, [], [make_dataset(a, "x")])
+    scene.ran("make", 3, [make_dataset(a, "x")], [made])
+    read = scene.client.dataset("file", a)["currentVersion"]
+    scene.ran("load", 5, [], [make_dataset(a, "x")])
+    failed = scene.ran("make", 7, [make_dataset(a, "x")], [made], kind="FAIL")
+    told = scene.client.dataset_versions("file", b)["versions"]
+    by_field = {
+        item["data"]["field"]: item["data"]
+        for item in scene.client.column_lineage(f"dataset:file:{b}")["graph"]
+    }
+    assert by_field["y"]["datasetVersion"] == next(
+        item["version"] for item in told if item["createdByRun"]["id"] == failed
+    )
+    assert by_field["y"]["datasetVersion"] != scene.client.dataset("file", b)["currentVersion"]
+    current = scene.client.dataset("file", a)["currentVersion"]
+    assert {by_field["x"]["datasetVersion"], by_field["y"]["inputFields"][0]["datasetVersion"]} == {current}
+    assert current != read
+
+
+def test_runs_are_followed_to_the_runs_that_read_what_they_wrote(scene: Any, make_dataset: Any) -> None:
+    raw, clean = make_dataset(scene.named("raw"), "a"), make_dataset(scene.named("clean"), "a")
+    first = scene.ran("load", 1, [], [raw])
+    tidy = scene.ran("tidy", 3, [raw], [clean])
+    again = scene.ran("load", 5, [raw], [raw])
+    late = scene.ran("tidy", 7, [raw], [clean])
+    total = scene.ran("sum", 9, [clean], [])
+
+    def runs(direction: str, run: str, depth: int = 20) -> dict[str, Any]:
+        url = f"{scene.client.url}/api/v1/runlineage/{direction}?runId={run}&depth={depth}"
+        return {item["run"]["id"]: item for item in httpx.get(url).raise_for_status().json()["runs"]}
+
+    assert set(runs("downstream", first)) == {first, tidy, again, late, total}
+    assert set(runs("downstream", first, 0)) == {first}
+    assert list(runs("downstream", first, 1)) == [first, again, tidy]
+    read = runs("downstream", first)[first]["outputs"]
+    assert [(item["name"], item["consumedByRunIds"]) for item in read] == [
+        (scene.named("raw"), [tidy, again])
+    ]
+    # What one direction says, the other says too.
+    assert list(runs("upstream", total)) == [total, late, again, first]
+    back = runs("upstream", late)[late]["inputs"][0]
+    forth = runs("downstream", again)[again]["outputs"][0]
+    assert (back["producedByRunId"], back["version"]) == (again, forth["version"])
+    assert httpx.get(f"{scene.client.url}/api/v1/runlineage/downstream?runId={uuid4()}").status_code == 404

@@ -84,6 +84,8 @@ def test_search_takes_wildcards_for_letters(scene: Any) -> None:
     assert found("PER%") == ["per%cent"]
     assert found("r_c") == ["per_cent"]
     assert found("CENT") == ["per%cent", "per_cent", "percent"]
+    # A text is required: one of wildcards alone asks for everything.
+    assert found("%") == found("_") == found("%_") == found("CENT")
     assert scene.client.search("cent", namespace=scene.namespace, kind="DATASET")["results"] == []
 
 
