@@ -144,7 +144,12 @@ def variables(stack: Stack, secrets: Secrets) -> dict[str, dict[str, str]]:
     relay = dsn("throughline_relay", secrets.postgres_relay, "throughline")
     reader = dsn("throughline_reader", secrets.postgres_reader, "throughline")
     return {
-        "deployment": {"THROUGHLINE_ROOT": root, "THROUGHLINE_STATE_DIR": state, "PYTHONPATH": root},
+        "deployment": {
+            "THROUGHLINE_ROOT": root,
+            "THROUGHLINE_STATE_DIR": state,
+            "THROUGHLINE_NAMESPACE": stack.namespace,
+            "PYTHONPATH": root,
+        },
         "airflow": {
             "AIRFLOW_HOME": str(stack.airflow_home),
             "AIRFLOW_CONFIG": f"{root}/airflow.cfg",
@@ -159,6 +164,7 @@ def variables(stack: Stack, secrets: Secrets) -> dict[str, dict[str, str]]:
             "AIRFLOW__API__SECRET_KEY": secrets.airflow_secret_key,
             "AIRFLOW__API_AUTH__JWT_SECRET": secrets.airflow_jwt_secret,
             "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT": str(stack.ports["scheduler_health"]),
+            "AIRFLOW__OPENLINEAGE__NAMESPACE": stack.namespace,
             "AIRFLOW__OPENLINEAGE__TRANSPORT": transport(state),
         },
         "lineage": lineage,

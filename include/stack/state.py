@@ -27,7 +27,8 @@ SOCKET_LIMIT = 100  # bytes of a unix socket's path that every system takes
 class Stack:
     """One embedded stack: where its state lies, its ports, and the lineage server in use.
 
-    `marquez_url` is None when the embedded server answers, else the address given with MARQUEZ_URL.
+    `marquez_url` is None when the embedded server answers, else the address given with MARQUEZ_URL. `namespace` is that
+    of all its jobs and datasets: deployments that share a lineage server need one each.
     """
 
     state_dir: Path
@@ -35,6 +36,7 @@ class Stack:
     ports: Mapping[str, int]
     marquez_url: str | None = None
     marquez_admin_url: str | None = None
+    namespace: str = "throughline"
     seen_dags: tuple[str, ...] = field(default=())
 
     @property
@@ -116,6 +118,7 @@ def prepare(state_dir: Path, environment: Mapping[str, str]) -> Stack:
         ports=ports.choose(before.ports if before else {}),
         marquez_url=given,
         marquez_admin_url=environment.get("MARQUEZ_ADMIN_URL") if given else None,
+        namespace=environment.get("THROUGHLINE_NAMESPACE") or (before or Stack).namespace,
         seen_dags=before.seen_dags if before else (),
     )
     stack.socket  # noqa: B018 - refuses a path that is too long, before anything is made

@@ -38,6 +38,12 @@ def test_a_named_lineage_server_is_used(tmp_path: Path) -> None:
     assert state.prepare(tmp_path, {}).marquez_url is None
 
 
+def test_a_namespace_is_remembered(tmp_path: Path) -> None:
+    assert state.prepare(tmp_path, {}).namespace == "throughline"
+    assert state.prepare(tmp_path, {"THROUGHLINE_NAMESPACE": "another"}).namespace == "another"
+    assert state.prepare(tmp_path, {}).namespace == "another"
+
+
 def test_our_own_address_from_the_shell_is_not_taken_for_a_foreign_server(tmp_path: Path) -> None:
     first = state.prepare(tmp_path, {})
     again = state.prepare(tmp_path, {"MARQUEZ_URL": first.lineage_url})

@@ -11,12 +11,14 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import psutil
 import pytest
 
 from include.stack import airflow_api, credentials, lifecycle, parts, processes, state
 from include.stack.supervisor import Supervisor
+from tests.carried import TASKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -126,9 +128,11 @@ def test_a_killed_scheduler_comes_back_and_its_idle_workers_end(stack: Any) -> N
 
 @pytest.fixture(scope="module")
 def beside(stack: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Every default port is taken, and MARQUEZ_URL names a lineage server: the session's."""
+    """Every default port is taken, and MARQUEZ_URL names a lineage server: the session's, shared by namespaces."""
     state_dir = tmp_path_factory.mktemp("beside") / "s"
-    said = throughline(state_dir, "up", "--json", MARQUEZ_URL=stack.marquez_url)
+    said = throughline(
+        state_dir, "up", "--json", MARQUEZ_URL=stack.marquez_url, THROUGHLINE_NAMESPACE="beside"
+    )
     assert said.returncode == 0, said.stderr
     yield state_dir
     lifecycle.delete(state_dir, lambda _: None)
@@ -148,6 +152,23 @@ def test_with_a_named_lineage_server_the_embedded_one_is_not_started(stack: Any,
     seen = status(beside)
     assert seen["lineage_url"] == stack.marquez_url
     assert parts.LINEAGE_SERVER not in {row["name"] for row in seen["parts"]}
+
+
+def test_two_deployments_at_one_lineage_server_keep_apart_by_namespace(
+    stack: Any, beside: Path, marquez: Any
+) -> None:
+    deadline = time.monotonic() + 60
+    while status(beside)["relay"]["pending"]:
+        assert time.monotonic() < deadline, "the second stack's declarations are not delivered"
+        time.sleep(0.2)
+    names = {
+        namespace: {job["name"] for job in marquez(f"/namespaces/{namespace}/jobs?limit=1000")["jobs"]}
+        for namespace in ("throughline", "beside")
+    }
+    assert set(TASKS) <= names["beside"]
+    assert set(TASKS) <= names["throughline"]
+    gather = quote("job:beside:reports.dossier_gather", safe="")
+    assert "job:throughline" not in json.dumps(marquez(f"/lineage?nodeId={gather}&depth=20"))
 
 
 def test_after_a_killed_supervisor_up_starts_again_and_down_leaves_nothing(beside: Path) -> None:
