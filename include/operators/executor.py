@@ -1,0 +1,46 @@
+"""The executor: Airflow's LocalExecutor, which does not outlive one of its workers.
+
+All workers read one queue, and the one that waits for work holds its lock. Killed there (by a person, or for memory), it
+keeps the lock: no other worker gets a task any more, while the scheduler stays healthy. Killed at work, its slot and
+its task stay taken until the task's heartbeat is missed. Both end with a new scheduler, which the supervisor starts: it
+takes over what was queued and running within a minute or two, and the stages resume from what is published.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import structlog
+from airflow.executors.local_executor import LocalExecutor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from multiprocessing import Process
+
+log = structlog.get_logger(__name__)
+
+EXIT_CODE = 70  # EX_SOFTWARE of sysexits.h
+
+
+class EndingLocalExecutor(LocalExecutor):
+    """End the scheduler's process as soon as a worker was killed or broke.
+
+    Workers that are told to end exit with 0. Ending is abrupt on purpose: an orderly end would wait for workers
+    that cannot be told any more.
+    """
+
+    def sync(self) -> None:
+        """Look after the workers, then do what the executor does at every heartbeat of the scheduler."""
+        if killed := _killed(self.workers):
+            log.critical("an executor's worker was killed: the scheduler starts anew", workers=killed)
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(EXIT_CODE)
+        super().sync()
+
+
+def _killed(workers: Mapping[int, Process]) -> dict[int, int]:
+    """Return the exit code by pid of the workers that ended without having been told to."""
+    return {pid: code for pid, worker in workers.items() if (code := worker.exitcode)}

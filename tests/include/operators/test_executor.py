@@ -1,0 +1,67 @@
+"""The executor with real workers, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from include.operators.executor import EXIT_CODE
+
+SCRIPT = """
+import sys
+from include.operators.executor import EndingLocalExecutor
+
+executor = EndingLocalExecutor(parallelism=3)
+executor.start()
+print(*executor.workers, flush=True)
+for line in sys.stdin:
+    executor.sync()
+    print("alive", flush=True)
+executor.end()
+print("ended", flush=True)
+"""
+
+
+@pytest.fixture
+def executor() -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+def workers(executor: subprocess.Popen[str]) -> list[int]:
+    """Read the pids that it prints, below what Airflow says while it is imported."""
+    assert executor.stdout is not None
+    for line in executor.stdout:
+        words = line.split()
+        if len(words) == 3 and all(word.isdigit() for word in words):
+            return [int(word) for word in words]
+    raise AssertionError("the executor did not start")
+
+
+def test_a_killed_idle_worker_ends_the_process(executor: subprocess.Popen[str]) -> None:
+    pids = workers(executor)
+    os.kill(pids[1], signal.SIGKILL)
+    while psutil.Process(pids[1]).status() != psutil.STATUS_ZOMBIE:
+        executor.poll()
+    assert executor.stdin is not None
+    executor.stdin.write("\n")
+    executor.stdin.flush()
+    try:
+        assert executor.wait(60) == EXIT_CODE
+    finally:
+        for pid in (pids[0], pids[2]):
+            os.kill(pid, signal.SIGKILL)  # orphans now, which the supervisor's next scheduler would end
+
+
+def test_with_its_workers_alive_it_goes_on_and_ends_in_order(executor: subprocess.Popen[str]) -> None:
+    workers(executor)
+    said, _ = executor.communicate("\n\n", timeout=60)
+    assert executor.returncode == 0
+    assert said.count("alive") == 2
+    assert said.rstrip().endswith("ended")
