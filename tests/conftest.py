@@ -22,6 +22,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from include.errors import ProviderUnavailable
+from tests.validity import SPEC, Validity
 
 # Airflow reads these when it is first imported, which a test module may do: its home is a folder of this session.
 ROOT = Path(__file__).resolve().parents[1]
@@ -133,46 +134,14 @@ def ledger(
 
 @pytest.fixture(scope="session")
 def check_openlineage() -> Callable[[list[dict[str, Any]], str], int]:
-    """Assert that events and all their facets are valid by the specification's schemas; return how many facets were."""
-    spec = ROOT.parent / "shared" / "openlineage-spec"
-    if not spec.is_dir():
+    """Assert that events and all their facets are valid; return how many facets were."""
+    if not SPEC.is_dir():
         pytest.skip("../shared/openlineage-spec is not there: no schemas")
-    from jsonschema import Draft202012Validator, FormatChecker
-    from referencing import Registry, Resource
-
-    own = ROOT / "include" / "lineage" / "schemas"
-    files = [spec / "OpenLineage.json", *(spec / "facets").glob("*.json"), *own.glob("*.json")]
-    schemas = {schema["$id"]: schema for schema in (json.loads(path.read_text()) for path in files)}
-    registry = Registry().with_resources(
-        [(name, Resource.from_contents(schema)) for name, schema in schemas.items()]
-    )
-    validators: dict[str, Draft202012Validator] = {}
-
-    def problems(schema: str, value: Any) -> list[str]:
-        if schema not in validators:
-            validators[schema] = Draft202012Validator(
-                {"$ref": schema}, registry=registry, format_checker=FormatChecker()
-            )
-        return [f"{schema}: {one.json_path}: {one.message}" for one in validators[schema].iter_errors(value)]
 
     def check(events: list[dict[str, Any]], kind: str) -> int:
-        found, checked = [], 0
-        for event in events:
-            found += problems(f"https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/{kind}", event)
-            holders = [event.get("run", {}).get("facets"), event["job"].get("facets")]
-            for item in [*event.get("inputs", []), *event.get("outputs", [])]:
-                holders += [item.get("facets"), item.get("inputFacets"), item.get("outputFacets")]
-            for name, facet in (
-                (name, facet) for facets in holders for name, facet in (facets or {}).items()
-            ):
-                document = facet["_schemaURL"].split("#")[0]
-                if document in schemas:  # Airflow's own facets have schemas of their own
-                    checked += 1
-                    found += problems(facet["_schemaURL"], facet)
-                    names = schemas[document].get("properties", {name: None})  # one document names none
-                    assert name in names, f"{name} is not the name of {document}"
-        assert found == []
-        return checked
+        validity = Validity()
+        assert validity.problems(events, kind) == []
+        return validity.facets
 
     return check
 
@@ -277,6 +246,13 @@ class RunningStack:
                 pytest.fail(f"events of job {job_id} are not delivered: {row}")
             time.sleep(0.5)
 
+    def invalid_events(self) -> list[str]:
+        """Return what is wrong with any stored event, with the schemas where they are at hand."""
+        validity = Validity()
+        runs = (row["body"] for row in self.query("SELECT body FROM event ORDER BY seq"))
+        jobs = (row["body"] for row in self.query("SELECT body FROM job_declaration ORDER BY seq"))
+        return [*validity.problems(runs, "RunEvent"), *validity.problems(jobs, "JobEvent")]
+
     def airflow(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run an `airflow` command as `eval "$(throughline env)"` would let a person."""
         return subprocess.run(
@@ -357,9 +333,13 @@ def running_stack(folder: Path, **more: str) -> Iterator[RunningStack]:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    """Boot everything in a state folder of its own; stop it at the end of the session."""
+    """Boot everything in a state folder of its own; stop it at the end of the session.
+
+    Whatever was done to it, every event that it stored is valid.
+    """
     with running_stack(tmp_path_factory.mktemp("stack")) as booted:
         yield booted
+        assert booted.invalid_events() == []
 
 
 @dataclass(frozen=True)
