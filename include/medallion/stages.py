@@ -42,6 +42,7 @@ def ingest(work: Work) -> dict[str, Any]:
         found.path,
         uri=found.uri,
         media_type="text/csv",
+        part=partition,
         facts={"label": found.label, "sample": found.sample, "partition": partition},
     )
     arrival = Arrival(

@@ -146,11 +146,13 @@ class Work:
         *,
         uri: str,
         media_type: str,
+        part: str = "",
         dataset: tuple[str, str] | None = None,
         facts: Mapping[str, Any] | None = None,
     ) -> Input:
         """Capture an outside file into the store and return it as an input of kind ``source``.
 
+        Its key is the source, with ``/<part>`` where it comes in several: a later capture replaces one of equal key.
         `facts["first_seen_at"]` of the answer is the moment the ledger first saw these bytes (ISO 8601, UTC).
         """
         suffix = path.suffix.lower() if path.suffix else ".bin"
@@ -160,9 +162,9 @@ class Work:
             first = session.execute(select(Blob.first_seen_at).where(Blob.sha256 == blob.sha256)).scalar_one()
         namespace, name = dataset or (settings().namespace, check_name(f"sources/{source}"))
         found = {"uri": uri, "first_seen_at": first.isoformat(), **(facts or {})}
-        pending = Pending(
-            uuid4(), blob, "source", source, namespace, name, f"source-{source}{suffix}", found, (), ()
-        )
+        key = f"{source}/{part}" if part else source
+        file = f"source-{key.replace('/', '-')}{suffix}"
+        pending = Pending(uuid4(), blob, "source", key, namespace, name, file, found, (), ())
         self.pending.append(pending)
         return self._remember(_input_of(pending, self.store))
 

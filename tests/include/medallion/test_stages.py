@@ -233,6 +233,22 @@ def test_dates_are_partitions_of_their_own(inputs: Path) -> None:
     assert {run.key for run in rows(select(StageRun))} == {"2026-01-01", "2026-01-02"}
 
 
+def test_two_partitions_of_one_job_keep_a_source_each(inputs: Path) -> None:
+    job = new_job()
+    for day in ("2026-01-01", "2026-01-02"):
+        (inputs / "leads" / f"{day}.csv").write_text(HEADER + f"{day},,Malta,90%,1,t\n")
+        run_table("leads", job, key=day)
+    current = rows(
+        select(Artifact.key)
+        .where(Artifact.kind == "source", Artifact.superseded_at.is_(None))
+        .order_by(Artifact.key)
+    )
+    assert current == ["leads/2026-01-01", "leads/2026-01-02"]
+    names = rows(select(Artifact.name).where(Artifact.kind == "source").order_by(Artifact.name))
+    assert names == ["source-leads-2026-01-01.csv", "source-leads-2026-01-02.csv"]
+    assert set(rows(select(Artifact.dataset).where(Artifact.kind == "source"))) == {"sources/leads"}
+
+
 def test_a_corrected_source_replaces_exactly_its_partition(inputs: Path) -> None:
     first, second = (inputs / "leads" / f"2026-01-0{n}.csv" for n in (1, 2))
     for file in (first, second):
