@@ -36,11 +36,11 @@ class ThroughlinePlugin(AirflowPlugin):
 
     @classmethod
     def on_load(cls, *_args: Any, **_options: Any) -> None:
-        """In the process of `airflow tasks test`, hide its temporary run from the scheduler."""
+        """In the process of `airflow tasks test`, keep its temporary run and real ones apart."""
         if sys.argv[1:3] == ["tasks", "test"]:
-            from include.operators.rehearsal import hide_temporary_runs
+            from include.operators.rehearsal import keep_apart
 
-            hide_temporary_runs()
+            keep_apart()
 
     @property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]  # read once, by the API server only

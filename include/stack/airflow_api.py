@@ -151,7 +151,8 @@ class Api:
             answer.raise_for_status()
         except httpx.HTTPStatusError as error:
             kind = ProviderRefused if error.response.is_client_error else ProviderUnavailable
-            raise kind(f"Airflow's API refused {method} {path}: {error}") from error
+            said = f"{error.response.status_code} {error.response.text[:500]}"
+            raise kind(f"Airflow's API refused {method} {path}: {said}") from error
         except httpx.HTTPError as error:
             reason = f"Airflow's API did not answer {method} {path}: {error or type(error).__name__}"
             raise ProviderUnavailable(reason) from error

@@ -238,14 +238,11 @@ def _commit_reuse(work: Work, claim: Claim, stage_run_id: UUID) -> Outcome:
             .where(Artifact.stage_run_id == stage_run_id, Artifact.kind != "source")
             .order_by(Artifact.created_at, Artifact.kind, Artifact.key)
         ).all()
-        same_job = old.job_id == work.job_id
-        already_ours = same_job and all(artifact.superseded_at is None for artifact, _ in found)
-        fresh = [] if already_ours else [_making_of(artifact, blob) for artifact, blob in found]
-        if already_ours:
-            for artifact, blob in found:
-                work.pending.append(_making_of(artifact, blob, artifact_id=artifact.artifact_id))
-        else:
-            work.pending.extend(fresh)
+        own = _own(session, work, [artifact for artifact, _ in found])
+        fresh = [] if own is not None else [_making_of(artifact, blob) for artifact, blob in found]
+        for artifact, (_, blob) in zip(own or (), found, strict=own is not None):
+            work.pending.append(_making_of(artifact, blob, artifact_id=artifact.artifact_id))
+        work.pending.extend(fresh)
         result = (old.facts or {}).get("result", {})
         document = fact.document(work, attempt=claim.attempt, status="reused", result=result)
         for item in document["outputs"]:
@@ -263,6 +260,24 @@ def _commit_reuse(work: Work, claim: Claim, stage_run_id: UUID) -> Outcome:
         _withdraw(session, work)
         _copy_transition(session, work, stage_run_id)
     return Outcome(result, document, "reused")
+
+
+def _own(session: Session, work: Work, found: list[Artifact]) -> list[Artifact] | None:
+    """Return what this job has of each of these, made or reused by this stage of the same recipe; None unless it has all."""
+    rows = session.execute(
+        select(Artifact)
+        .join(StageRun, StageRun.stage_run_id == Artifact.stage_run_id)
+        .where(
+            Artifact.job_id == work.job_id,
+            Artifact.superseded_at.is_(None),
+            StageRun.stage == work.stage,
+            StageRun.key == work.key,
+            StageRun.recipe == work.recipe,
+        )
+    ).scalars()
+    held = {(artifact.kind, artifact.key, artifact.sha256): artifact for artifact in rows}
+    own = [held[place] for one in found if (place := (one.kind, one.key, one.sha256)) in held]
+    return own if len(own) == len(found) else None
 
 
 def _say_lifecycle(session: Session, work: Work, document: dict[str, Any], made: list[Pending]) -> None:
@@ -380,7 +395,9 @@ def _withdraw(session: Session, work: Work) -> None:
             Artifact.job_id == work.job_id,
             Artifact.stage_run_id.in_(earlier),
             Artifact.superseded_at.is_(None),
-            Artifact.artifact_id.not_in([pending.artifact_id for pending in work.pending]),
+            Artifact.artifact_id.not_in(
+                [*work.confirmed, *(pending.artifact_id for pending in work.pending)]
+            ),
         )
         .values(superseded_at=func.now())
     )

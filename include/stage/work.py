@@ -129,6 +129,8 @@ class Work:
         self.recipe: str | None = None
         self.read: dict[UUID, Input] = {}
         self.pending: list[Pending] = []
+        self.confirmed: set[UUID] = set()
+        self._lender: UUID | None = None
         self.costs: list[Cost] = []
         self.transition_row: Any = None
 
@@ -152,17 +154,23 @@ class Work:
     ) -> Input:
         """Capture an outside file into the store and return it as an input of kind ``source``.
 
-        Its key is the source, with ``/<part>`` where it comes in several: a later capture replaces one of equal key.
+        Its key is the source, with ``/<part>`` where it comes in several: a later capture replaces one of equal key,
+        unless it is the same bytes from the same place, which stays what it is.
         `facts["first_seen_at"]` of the answer is the moment the ledger first saw these bytes (ISO 8601, UTC).
         """
         suffix = path.suffix.lower() if path.suffix else ".bin"
         blob = self.store.admit(path, suffix=suffix, media_type=media_type, stage=self.stage)
+        key = f"{source}/{part}" if part else source
         with transaction() as session:  # bytes belong to no job: what was seen stays known if the stage fails
             session.execute(insert_blob(blob))
             first = session.execute(select(Blob.first_seen_at).where(Blob.sha256 == blob.sha256)).scalar_one()
+            known = _artifacts(session, self.job_id, "source", key)
         namespace, name = dataset or (settings().namespace, check_name(f"sources/{source}"))
         found = {"uri": uri, "first_seen_at": first.isoformat(), **(facts or {})}
-        key = f"{source}/{part}" if part else source
+        for artifact, its_blob in known:
+            if (artifact.sha256, artifact.dataset, artifact.facts) == (blob.sha256, name, found):
+                self.confirmed.add(artifact.artifact_id)
+                return self._open(artifact, its_blob)
         file = f"source-{key.replace('/', '-')}{suffix}"
         pending = Pending(uuid4(), blob, "source", key, namespace, name, file, found, (), ())
         self.pending.append(pending)
@@ -357,9 +365,16 @@ class Work:
         with transaction() as session:
             found = _artifacts(session, self.job_id, kind, key)
             if not found and self.rehearsal and not job_only:
-                other = _newest_job_with(session, kind)
-                found = _artifacts(session, other, kind, key) if other else []
+                found = self._borrowed(session, kind, key)
             return found
+
+    def _borrowed(self, session: Session, kind: str, key: str | None) -> list[tuple[Artifact, Blob]]:
+        """Return a finished job's artifacts for a rehearsal: all kinds from one job, as far as it has them."""
+        if self._lender is not None and (found := _artifacts(session, self._lender, kind, key)):
+            return found
+        other = _newest_job_with(session, kind)
+        self._lender = self._lender or other
+        return _artifacts(session, other, kind, key) if other else []
 
     def _open(self, artifact: Artifact, blob: Blob) -> Input:
         path = self.store.open(blob.path, blob.sha256)

@@ -247,30 +247,35 @@ def test_every_event_is_valid_openlineage(stack: Any, campaign: Any, check_openl
     assert check_openlineage(events_of(stack, campaign.job_id), "RunEvent") > 500
 
 
-RUN = "id = (SELECT latest_run FROM job WHERE name = %s)"
-
-
 def test_what_is_deleted_at_the_server_is_exactly_what_is_reported(stack: Any, campaign: Any) -> None:
     dsn = stack.environment["THROUGHLINE_LINEAGE_DSN"]
-    edge = "job_id = (SELECT id FROM job WHERE name = %s) AND is_input"
-    run_io = f"run_id = (SELECT id FROM run WHERE {RUN})"
+    edge = (
+        "job_id = (SELECT id FROM job WHERE namespace = 'throughline' AND name = %s) AND is_input"
+        " AND dataset_id = (SELECT id FROM dataset WHERE namespace = 'throughline' AND name = 'sources/leads')"
+    )
+    bronze, composition = (
+        stack.query(
+            "SELECT run_id FROM event WHERE job_id = %s AND job_name = %s AND event_type = 'COMPLETE'",
+            campaign.job_id,
+            name,
+        )[0]["run_id"]
+        for name in ("medallion.leads.bronze", "video.composition")
+    )
     with psycopg.connect(dsn, autocommit=True) as lineage:
         kept = {
-            table: lineage.execute(f"SELECT row_to_json(t) FROM {table} t WHERE {where}", (name,)).fetchall()
-            for table, where, name in (
-                ("run", RUN, "medallion.leads.bronze"),
-                ("run_io", run_io, "medallion.leads.bronze"),
-                ("job_edge", edge, "video.trend_analysis"),
+            table: lineage.execute(f"SELECT row_to_json(t) FROM {table} t WHERE {where}", (which,)).fetchall()
+            for table, where, which in (
+                ("run", "id = %s", bronze),
+                ("run_io", "run_id = %s", bronze),
+                ("job_edge", edge, "reports.dossier_gather"),
             )
         }
-        faceted = lineage.execute(
-            f"SELECT id, facets FROM run WHERE {RUN}", ("video.composition",)
-        ).fetchone()
-        lineage.execute(f"DELETE FROM run WHERE {RUN}", ("medallion.leads.bronze",))
-        lineage.execute(f"DELETE FROM job_edge WHERE {edge}", ("video.trend_analysis",))
+        faceted = lineage.execute("SELECT id, facets FROM run WHERE id = %s", (composition,)).fetchone()
+        lineage.execute("DELETE FROM run WHERE id = %s", (bronze,))
+        lineage.execute(f"DELETE FROM job_edge WHERE {edge}", ("reports.dossier_gather",))
         lineage.execute(
-            f"UPDATE run SET facets = (facets::jsonb - 'throughline_job')::text WHERE {RUN}",
-            ("video.composition",),
+            "UPDATE run SET facets = (facets::jsonb - 'throughline_job')::text WHERE id = %s",
+            (composition,),
         )
         try:
             with connect() as client, transaction() as session:
@@ -284,7 +289,7 @@ def test_what_is_deleted_at_the_server_is_exactly_what_is_reported(stack: Any, c
                     )
             lineage.execute("UPDATE run SET facets = %s WHERE id = %s", (faceted[1], faceted[0]))
     assert sorted((difference.what, difference.where.split(" ")[0]) for difference in found) == [
-        ("edge", "video.trend_analysis"),
+        ("edge", "reports.dossier_gather"),
         ("facet", "video.composition"),
         ("run", "medallion.leads.bronze"),
     ]

@@ -45,6 +45,15 @@ def counts(stack: Any) -> dict[str, int]:
     }
 
 
+def ended_runs(stack: Any) -> set[tuple[str, str]]:
+    """Every run that Airflow knows as ended, by DAG."""
+    return {
+        (dag_id, run["dag_run_id"])
+        for dag_id in stack.api.dags()
+        for run in stack.api.dag_runs(dag_id, ("success", "failed"))
+    }
+
+
 def rehearse(stack: Any, wanted: list[tuple[str, str]]) -> tuple[dict[tuple[str, str], str | None], str]:
     """Return what each task's command ended with, and everything that was printed."""
     done = subprocess.run(
@@ -60,7 +69,8 @@ def rehearse(stack: Any, wanted: list[tuple[str, str]]) -> tuple[dict[tuple[str,
 
 
 def test_every_task_can_be_rehearsed_and_leaves_other_work_alone(stack: Any, campaign: Any) -> None:
-    before = counts(stack)
+    before, runs_before = counts(stack), ended_runs(stack)
+    assert ("campaign", campaign.run_id) in runs_before
     ended, printed = rehearse(stack, tasks())
     assert set(ended) == set(tasks()), printed[-3000:]
     assert {task for task, error in ended.items() if error and "mapped" in error} == MAPPED
@@ -77,3 +87,6 @@ def test_every_task_can_be_rehearsed_and_leaves_other_work_alone(stack: Any, cam
     assert stages - MAPPED - {(run["dag_id"], run["task_id"]) for run in runs} == set()
     assert "Task failed" not in printed
     assert counts(stack) == before
+    assert runs_before - ended_runs(stack) == set(), (
+        "Airflow deletes a run without a date for its temporary one"
+    )

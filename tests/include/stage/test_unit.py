@@ -10,7 +10,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from include.artifacts.store import Store
@@ -109,6 +109,22 @@ def test_a_retry_of_a_committed_stage_makes_no_second_row(ledger: str, words: Pa
     assert run_stage(SHOUT, job_id=job).status == "reused"
     with transaction() as session:
         assert set(session.scalars(select(Artifact.artifact_id))) == before
+
+
+def test_a_job_that_reused_once_has_what_it_needs(ledger: str, words: Path) -> None:
+    """Cleared, it neither makes again what it took from another job nor admits the same source twice."""
+    first, second = new_job(), new_job()
+    for job in (first, second):
+        run_stage(ADMIT, job_id=job, params={"file": str(words)})
+        run_stage(SHOUT, job_id=job)
+    before = {a.artifact_id for a in current(second)}
+    with transaction() as session:
+        rows = session.scalar(select(func.count()).select_from(Artifact))
+    assert run_stage(ADMIT, job_id=second, params={"file": str(words)}).status == "reused"
+    assert run_stage(SHOUT, job_id=second).status == "reused"
+    assert {a.artifact_id for a in current(second)} == before
+    with transaction() as session:
+        assert session.scalar(select(func.count()).select_from(Artifact)) == rows
 
 
 def test_fresh_makes_anew(ledger: str, words: Path) -> None:
