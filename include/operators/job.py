@@ -11,10 +11,9 @@ from airflow.sdk import BaseOperator
 from include.errors import InvalidInput, QualityGateFailed
 from include.ledger import jobs
 from include.ledger.session import transaction
-from include.lineage.secrets import clean_text
 from include.operators.coordinates import is_scheduled, own_job_id, rehearsing
 from include.operators.forms import read_conf
-from include.operators.masking import quiet_logs
+from include.operators.masking import hidden, quiet_logs
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -69,7 +68,7 @@ class OpenJobOperator(BaseOperator):
                     derived,
                     dag_id=ti.dag_id,
                     run_id=dag_run.run_id,
-                    error=clean_text(f"{type(error).__name__}: {error}"),
+                    error=hidden(f"{type(error).__name__}: {error}"),
                 )
             raise
         log.info("job opened", job_id=str(job_id), dag_id=ti.dag_id, run_id=dag_run.run_id)

@@ -10,7 +10,7 @@ from airflow.sdk._shared.secrets_masker import redact
 from airflow.sdk.log import mask_secret
 
 from include.lineage.scrub import Scrub
-from include.lineage.secrets import given_to, shown_in
+from include.lineage.secrets import clean_text, given_to, shown_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +26,13 @@ class MaskedScrub(Scrub):
     def mask(self, text: str) -> str:
         """Return the text as Airflow would log it."""
         return str(redact(text))
+
+
+def hidden(text: str) -> str:
+    """Return a failure's text as the ledger may keep it: without what looks like a secret, what the environment gave
+    to this process, and what Airflow has handed to the task by now.
+    """
+    return clean_text(str(redact(text)), given_to(os.environ))
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from include.operators.coordinates import (
     rehearsing,
     wanted_job_id,
 )
-from include.operators.masking import quiet_logs
+from include.operators.masking import hidden, quiet_logs
 from include.stage import SkipStage, Stage, run_stage
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ class StageOperator(BaseOperator):
                     at=coordinates(context),
                     rehearsal=rehearsal,
                     observe=self._observe,
+                    hide=hidden,
                 )
         except SkipStage as skip:
             raise AirflowSkipException(str(skip)) from skip

@@ -72,10 +72,12 @@ def run_stage(
     at: Coordinates | None = None,
     rehearsal: bool = False,
     observe: Callable[[dict[str, Any]], None] = lambda facts: None,
+    hide: Callable[[str], str] = lambda text: clean_text(text, given_to(os.environ)),
 ) -> Outcome:
     """Run one attempt of a stage for a job.
 
-    `observe` receives the facts however the attempt ends, so that a FAIL event can carry them.
+    `observe` receives the facts however the attempt ends, so that a FAIL event can carry them. `hide` takes the secrets
+    out of what a failure says: an orchestrator may know more of them than the environment.
 
     Raises what the body raises, after recording the failure; SkipStage after recording the skip; StaleClaim when a
     newer attempt took over.
@@ -99,15 +101,15 @@ def run_stage(
     try:
         outcome = _attempt(stage, work, claim)
     except SkipStage as skip:
-        observe(_give_up(work, claim, "skipped", skip))
+        observe(_give_up(work, claim, "skipped", hide(_told(skip))))
         work.log.info("stage skipped", reason=str(skip))
         raise
     except StaleClaim as error:
-        observe(_give_up(work, claim, "stale", error))
+        observe(_give_up(work, claim, "stale", hide(_told(error))))
         raise
     except BaseException as error:
-        observe(_give_up(work, claim, "failed", error))
-        work.log.warning("stage failed", error=clean_text(str(error), given_to(os.environ)))
+        observe(_give_up(work, claim, "failed", hide(_told(error))))
+        work.log.warning("stage failed", error=hide(str(error)))
         raise
     observe(outcome.facts)
     faults.reach(stage.name, "committed")
@@ -524,10 +526,14 @@ def _copy_transition(session: Session, work: Work, old_run: UUID) -> None:
     session.execute(upsert(LayerTransition).values(**values))
 
 
-def _give_up(work: Work, claim: Claim, status: str, error: BaseException) -> dict[str, Any]:
+def _told(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _give_up(work: Work, claim: Claim, status: str, error: str) -> dict[str, Any]:
     """Record that the attempt made nothing; return the facts of what it read and was about to make."""
     document = fact.document(work, attempt=claim.attempt, status=status, result={}, made=False)
-    document["error"] = clean_text(f"{type(error).__name__}: {error}", given_to(os.environ))
+    document["error"] = error
     with transaction() as session:
         session.execute(
             update(StageRun)
