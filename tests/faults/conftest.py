@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 
+from include.ledger.jobs import open_job
+from include.ledger.session import transaction
 from include.marquez.client import MarquezClient
 from include.settings import settings
+from tests.faults.nursery import Forker, Nursery
 from tests.include.lineage.receiver import Receiver, receiving
 
 if TYPE_CHECKING:
@@ -34,3 +39,29 @@ def receiver() -> Iterator[Receiver]:
 def server(receiver: Receiver) -> Iterator[MarquezClient]:
     with MarquezClient(receiver.url, timeout_s=5) as client:
         yield client
+
+
+@pytest.fixture
+def job(ledger: str) -> UUID:
+    with transaction() as session:
+        return open_job(session, derived=uuid4(), given=None, dag_id="video", run_id="manual__1", params={})
+
+
+@pytest.fixture
+def events(ledger: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    """A connection that looks at the event table and changes it."""
+    with psycopg.connect(ledger, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def forker() -> Iterator[Forker]:
+    with Forker.running() as running:
+        yield running
+
+
+@pytest.fixture
+def nursery(forker: Forker, state: Path, ledger: str) -> Iterator[Nursery]:
+    """What starts relays and writers of the test's ledger; none of them outlives it."""
+    with Nursery.opened(forker, ledger, state) as opened:
+        yield opened
