@@ -209,11 +209,16 @@ class Spool:
             state = path.stat()
             if path == self.path:
                 if state.st_size >= self.rotate_bytes:
-                    path.replace(self.folder / f"events.{time.time_ns():020d}.ndjson")
+                    path.replace(self.folder / f"events.{self._next():020d}.ndjson")
             elif time.time() - state.st_mtime > KEEP_S:
                 mark = taken.get(str(state.st_ino))
                 if mark is not None and mark.offset == state.st_size:
                     path.unlink()
+
+    def _next(self) -> int:
+        """Return the time, or more: files are read by their names, and a clock may go back."""
+        numbers = [path.name.split(".")[1] for path in self.folder.glob("events.*.ndjson")]
+        return max([time.time_ns(), *(int(number) + 1 for number in numbers if number.isdecimal())])
 
     @contextmanager
     def _alone(self) -> Iterator[bool]:
