@@ -6,6 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
+from psycopg.rows import tuple_row
+
 from include.lineage.facets import JOB_FACET, TERMINAL
 from include.lineage.naming import derived_job_id, is_rehearsal
 
@@ -73,7 +75,7 @@ def _with_datasets(connection: psycopg.Connection[Any], event: dict[str, Any]) -
     """
     if event.get("eventType") not in TERMINAL or event.get("inputs") or event.get("outputs"):
         return event
-    row = connection.execute(STARTED, {"run_id": event["run"]["runId"]}).fetchone()
+    row = _ask(connection, STARTED, {"run_id": event["run"]["runId"]}).fetchone()
     if row is None:
         return event
     return {**event, "inputs": row[0] or [], "outputs": row[1] or []}
@@ -89,8 +91,8 @@ def _with_shapes(connection: psycopg.Connection[Any], event: dict[str, Any]) -> 
     if all(_written(item) for item in outputs):
         return event
     job = event["job"]
-    row = connection.execute(
-        LAST_SHAPE, {"job_namespace": job["namespace"], "job_name": job["name"]}
+    row = _ask(
+        connection, LAST_SHAPE, {"job_namespace": job["namespace"], "job_name": job["name"]}
     ).fetchone()
     known = {
         (item["namespace"], item["name"]): {
@@ -112,7 +114,7 @@ def _with_declarations(connection: psycopg.Connection[Any], event: dict[str, Any
     if not items:
         return event
     names = {"namespaces": [one["namespace"] for one in items], "names": [one["name"] for one in items]}
-    rows = connection.execute(DECLARED, names).fetchall()
+    rows = _ask(connection, DECLARED, names).fetchall()
     known = {(namespace, name): facets for namespace, name, facets in rows}
 
     def told(item: dict[str, Any]) -> dict[str, Any]:
@@ -123,6 +125,11 @@ def _with_declarations(connection: psycopg.Connection[Any], event: dict[str, Any
         **event,
         **{side: [told(item) for item in event.get(side) or []] for side in ("inputs", "outputs")},
     }
+
+
+def _ask(connection: psycopg.Connection[Any], sql: str, values: dict[str, Any]) -> psycopg.Cursor[Any]:
+    """Return rows as tuples, whatever rows the connection makes: the relay's, which takes in the spool, makes dicts."""
+    return connection.cursor(row_factory=tuple_row).execute(sql, values)
 
 
 def _written(output: dict[str, Any]) -> bool:

@@ -70,8 +70,11 @@ class Relay:
     def _due(self, ledger: Ledger) -> list[Pending]:
         """Return what may go now, when nothing that was spooled before it is still in the spool."""
         while True:
+            before = self.spool.taken() if self.spool else b""
             rows = pending.due(ledger)
-            if not self.take_spool(ledger):
+            self.take_spool(ledger)
+            # Whoever read on, a waiting relay too: a START may be in the table now that these ends must not precede.
+            if self.spool is None or self.spool.taken() == before:
                 return rows
 
     def take_spool(self, ledger: Ledger) -> int:

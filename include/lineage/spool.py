@@ -38,8 +38,9 @@ log = structlog.get_logger(__name__)
 ROTATE_BYTES = 32 * 2**20
 KEEP_S = 7 * 86_400
 SEAL_BYTES = 256
-SAVE_EVERY = 200
+SAVE_EVERY = 50
 ALONE_S = 5.0
+"""How long a reader waits for another one that does not get on."""
 # Where an event begins: the client writes its keys in order.
 BEGIN = re.compile(rb'(?=\{"eventTime")')
 
@@ -75,6 +76,7 @@ class Spool:
 
     folder: Path
     rotate_bytes: int = ROTATE_BYTES
+    alone_s: float = ALONE_S
     _still: tuple[tuple[str, int, int], ...] = field(default=(), repr=False)
 
     @property
@@ -112,6 +114,13 @@ class Spool:
         if count.stored or count.rejected:
             log.info("spool taken in", **vars(count))
         return count.stored
+
+    def taken(self) -> bytes:
+        """Return what tells how far it was read, by whomever; another answer means that somebody read on."""
+        try:
+            return self._memory.read_bytes()
+        except FileNotFoundError:
+            return b""
 
     def unread(self) -> Unread:
         """Count what `ingest` has not read yet."""
@@ -209,11 +218,16 @@ class Spool:
             state = path.stat()
             if path == self.path:
                 if state.st_size >= self.rotate_bytes:
-                    path.replace(self.folder / f"events.{time.time_ns():020d}.ndjson")
+                    path.replace(self.folder / f"events.{self._next():020d}.ndjson")
             elif time.time() - state.st_mtime > KEEP_S:
                 mark = taken.get(str(state.st_ino))
                 if mark is not None and mark.offset == state.st_size:
                     path.unlink()
+
+    def _next(self) -> int:
+        """Return the time, or more: files are read by their names, and a clock may go back."""
+        numbers = [path.name.split(".")[1] for path in self.folder.glob("events.*.ndjson")]
+        return max([time.time_ns(), *(int(number) + 1 for number in numbers if number.isdecimal())])
 
     @contextmanager
     def _alone(self) -> Iterator[bool]:
@@ -221,11 +235,13 @@ class Spool:
             yield False
             return
         with (self.folder / "ingest.lock").open("wb") as file:
-            deadline = time.monotonic() + ALONE_S
+            deadline, seen = time.monotonic() + self.alone_s, self.taken()
             while True:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
+                    if (now := self.taken()) != seen:
+                        deadline, seen = time.monotonic() + self.alone_s, now
                     if time.monotonic() < deadline:
                         time.sleep(0.05)
                         continue

@@ -12,6 +12,7 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -212,9 +213,48 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@dataclass
+class TemporaryServer:
+    """A server of tests and benchmarks that may be stopped and started again; `log` is what it says."""
+
+    cluster: Cluster
+    log: Path
+    _process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def dsn(self) -> str:
+        """The superuser's DSN; the same after a restart."""
+        return self.cluster.dsn
+
+    def start(self) -> None:
+        """Start it and wait until it takes connections, after a recovery if it needs one."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self.cluster.command(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                process_group=0,
+                **_as(account()),
+            )
+        self.cluster.wait_ready(alive=self._process)
+
+    def stop(self, *, immediate: bool = False) -> None:
+        """End it: clients are disconnected; `immediate` as ``pg_ctl stop -m immediate``, which leaves a recovery to do."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGQUIT if immediate else signal.SIGINT)
+        try:
+            self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+
 @contextmanager
-def temporary_cluster(folder: Path, *, fsync: bool = False) -> Iterator[str]:
-    """Run a server on a fresh data folder below `folder`; yield the superuser's DSN, then end and remove it.
+def temporary_server(folder: Path, *, fsync: bool = False) -> Iterator[TemporaryServer]:
+    """Run a server on a fresh data folder below `folder`, then end and remove it.
 
     As root, with a folder that the server's OS user cannot reach, the data goes to /var/lib/throughline.
     """
@@ -228,24 +268,18 @@ def temporary_cluster(folder: Path, *, fsync: bool = False) -> Iterator[str]:
     try:
         cluster = Cluster(own / "data", free_port(), secrets.token_urlsafe(18), fsync=fsync)
         cluster.initialise()
-        with (own / "log").open("wb") as log:
-            server = subprocess.Popen(
-                cluster.command(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                process_group=0,
-                **_as(user),
-            )
+        server = TemporaryServer(cluster, own / "log")
         try:
-            cluster.wait_ready(alive=server)
-            yield cluster.dsn
+            server.start()
+            yield server
         finally:
-            server.send_signal(2)  # SIGINT: a fast shutdown, clients are disconnected
-            try:
-                server.wait(STOP_S)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
+            server.stop()
     finally:
         shutil.rmtree(own)
+
+
+@contextmanager
+def temporary_cluster(folder: Path, *, fsync: bool = False) -> Iterator[str]:
+    """Yield the superuser's DSN of a `temporary_server`."""
+    with temporary_server(folder, fsync=fsync) as server:
+        yield server.dsn

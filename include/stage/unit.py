@@ -535,12 +535,14 @@ def _give_up(work: Work, claim: Claim, status: str, error: str) -> dict[str, Any
     document = fact.document(work, attempt=claim.attempt, status=status, result={}, made=False)
     document["error"] = error
     with transaction() as session:
-        session.execute(
+        ended = session.execute(
             update(StageRun)
             .where(StageRun.stage_run_id == work.stage_run_id, StageRun.status == "running")
             .values(status=status, facts=document, finished_at=func.now(), error=document["error"])
-        )
-        if status == "failed" and work.transition_row is not None:
+            .returning(StageRun.stage_run_id)
+        ).scalar_one_or_none()
+        # It may have ended otherwise: by a newer attempt, or by a commit of which only the answer was lost.
+        if ended is not None and status == "failed" and work.transition_row is not None:
             session.add(_transition_row(work, work.transition_row, "failed", [document["error"]]))
     return document
 

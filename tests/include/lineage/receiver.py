@@ -15,15 +15,22 @@ Event = dict[str, Any]
 
 
 class Receiver:
-    """`got` holds what was taken, in order of arrival; `statuses` answers for runs, `status` for every event."""
+    """`got` holds what was taken, in order of arrival; `statuses` answers for runs, `status` for every event.
+
+    `silent_for` are runs, or "all", whose requests it holds; `mute` takes what comes and hangs up without an answer;
+    `slow_s` is how long every request waits before it is looked at.
+    """
 
     def __init__(self) -> None:
         self.got: list[Event] = []
         self.batches = True
         self.status = 201
         self.statuses: dict[str, int] = {}
-        self.silent_for: set[str] = set()  # runs, or "all"
+        self.silent_for: set[str] = set()
+        self.mute = False
+        self.slow_s = 0.0
         self.asked: list[tuple[str, int]] = []
+        self.unanswered = 0
         self.noticed: Callable[[int], None] = lambda count: None
         self.arrived = threading.Condition()
         self.released = threading.Event()
@@ -74,7 +81,7 @@ class Receiver:
 
 
 @contextmanager
-def receiving() -> Iterator[Receiver]:
+def receiving(port: int = 0) -> Iterator[Receiver]:
     receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
@@ -82,15 +89,26 @@ def receiving() -> Iterator[Receiver]:
         disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            size = int(self.headers["content-length"])
+            content = self.rfile.read(size)
+            if len(content) < size:  # the sender was killed
+                self.close_connection = True
+                return
+            body = json.loads(content)
             receiver.asked.append((self.path, len(body)))
+            if receiver.slow_s:
+                receiver.released.wait(receiver.slow_s)
             status, answer = receiver.answer(self.path, body)
-            content = json.dumps(answer).encode()
+            if receiver.mute and body:
+                receiver.unanswered += 1
+                self.close_connection = True
+                return
+            told = json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(content)))
+            self.send_header("content-length", str(len(told)))
             self.end_headers()
-            self.wfile.write(content)
+            self.wfile.write(told)
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
@@ -105,7 +123,7 @@ def receiving() -> Iterator[Receiver]:
         daemon_threads = True
         request_queue_size = 64
 
-    with Server(("127.0.0.1", 0), Handler) as server:
+    with Server(("127.0.0.1", port), Handler) as server:
         receiver.url = f"http://127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from psycopg.rows import dict_row
 
 from include.lineage.events import store_event
 from tests.include.lineage.made_events import make_event
@@ -40,6 +41,34 @@ def test_an_end_that_names_no_dataset_has_those_of_its_start(ledger: str, job: U
             "SELECT body -> 'inputs', body -> 'outputs' FROM event ORDER BY seq"
         ).fetchall()
     assert rows[0] == rows[1] == (start["inputs"], start["outputs"])
+
+
+def test_a_row_is_the_same_whatever_rows_the_connection_makes(ledger: str, job: UUID) -> None:
+    """The relay, which takes the spool in, asks for dicts; tasks for tuples."""
+    output = {"namespace": "throughline", "name": "lake/gold/trends"}
+    shape = {"schema": {"fields": [{"name": "views"}]}}
+    bodies = []
+    with (
+        psycopg.connect(ledger, autocommit=True) as tuples,
+        psycopg.connect(ledger, autocommit=True, row_factory=dict_row) as dicts,
+    ):
+        tuples.execute(
+            "INSERT INTO dataset_declaration (namespace, name, facets) VALUES ('throughline', 'lake/gold/trends', %s)",
+            ('{"ownership": {"owners": []}}',),
+        )
+        for name, connection in (("medallion.a", tuples), ("medallion.b", dicts)):
+            run = UUID(int=1) if connection is tuples else UUID(int=2)
+            written = make_event(job, name, "COMPLETE", 0, uuid4())
+            store_event(tuples, {**written, "outputs": [{**output, "facets": {"version": {}, **shape}}]})
+            start = make_event(job, name, "START", 1, run)
+            store_event(connection, {**start, "outputs": [{**output, "facets": {}}]})
+            store_event(connection, make_event(job, name, "FAIL", 2, run))
+            rows = tuples.execute(
+                "SELECT body -> 'outputs' FROM event WHERE run_id = %s ORDER BY seq", (run,)
+            )
+            bodies.append(rows.fetchall())
+    told = [{**output, "facets": {"ownership": {"owners": []}, **shape}}]
+    assert bodies == [[(told,), (told,)]] * 2
 
 
 def test_a_rehearsal_stays_local(ledger: str, job: UUID) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
@@ -209,37 +208,6 @@ def test_a_lane_that_hangs_does_not_hold_up_the_others(
         "SELECT job_name, attempts FROM event WHERE delivered_at IS NULL ORDER BY seq"
     ).fetchall()
     assert left == [("video.a", 1), ("video.a", 0)]
-
-
-def test_the_back_off_doubles_with_jitter_on_the_databases_clock(
-    ledger: str,
-    events: Events,
-    job: UUID,
-    server: MarquezClient,
-    receiver: Receiver,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    names = [f"video.{number}" for number in range(12)]
-    fill(events, job, names, 1)
-    receiver.status = 503
-    real = time.time
-    monkeypatch.setattr(time, "time", lambda: real() + 3600)  # this process's clock is an hour off
-    waits: list[list[float]] = []
-    for tries in range(6):
-        before = events.execute("SELECT now()").fetchone()
-        assert drain_once(ledger, server) == 0
-        after = events.execute("SELECT now()").fetchone()
-        assert before is not None
-        assert after is not None
-        times = [row[0] for row in events.execute("SELECT next_at FROM event WHERE next_at IS NOT NULL")]
-        assert len(times) == 12
-        step = 2 ** min(tries, 5)
-        assert min(times) >= before[0] + timedelta(seconds=0.75 * step)
-        assert max(times) <= after[0] + timedelta(seconds=1.25 * step)
-        waits.append([(moment - before[0]).total_seconds() / step for moment in times])
-        all_at_once(events)
-    spread = max(waits[-1]) - min(waits[-1])
-    assert spread > 0.02, "not all at once"
 
 
 def test_an_end_that_was_stored_before_its_start_lets_it_go_first(

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 import psutil
 import psycopg
-import pytest
 
 from include.lineage.events import store_event
-from include.lineage.relay import LOCK, Relay, drain_once
-from include.marquez.client import MarquezClient
+from include.lineage.relay import LOCK, Relay
 from tests.include.lineage.made_events import make_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from include.marquez.client import MarquezClient
     from tests.include.lineage.receiver import Receiver
 
 Events = psycopg.Connection[tuple[Any, ...]]
@@ -41,53 +39,6 @@ HOLDERS = """
 SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = 0 AND objid = %s
 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
-
-
-# Starts relays that have everything loaded: one pid per line that it reads.
-NURSERY = """
-import os, signal, sys
-from pathlib import Path
-from include.lineage.relay import Relay
-from include.lineage.spool import Spool
-from include.marquez.client import MarquezClient
-dsn, url, folder = sys.argv[1:]
-signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-for line in sys.stdin:
-    child = os.fork()
-    if not child:
-        Relay(dsn, MarquezClient(url), Spool(Path(folder))).run()
-        os._exit(0)
-    print(child, flush=True)
-"""
-
-
-@contextmanager
-def relays(ledger: str, receiver: Receiver, folder: Path) -> Iterator[Callable[[], int]]:
-    """Yield what starts another relay, a process of its own, and returns its pid."""
-    command = [sys.executable, "-c", NURSERY, ledger, receiver.url, str(folder)]
-    started: list[int] = []
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT
-    ) as nursery:
-        assert nursery.stdin is not None
-        assert nursery.stdout is not None
-        orders, pids = nursery.stdin, nursery.stdout
-
-        def start() -> int:
-            orders.write("\n")
-            orders.flush()
-            while not (line := pids.readline()).strip().isdigit():
-                assert line, "the nursery died"  # other lines are the relays' log
-            started.append(int(line))
-            return started[-1]
-
-        try:
-            yield start
-        finally:
-            if started:
-                with suppress(ProcessLookupError):
-                    os.kill(started[-1], signal.SIGKILL)
-            nursery.kill()
 
 
 @contextmanager
@@ -178,25 +129,6 @@ def test_a_second_relay_waits_and_takes_over_when_the_first_is_killed(
     assert receiver.kinds("video.a") == ["START", "COMPLETE"] * 2
 
 
-@pytest.mark.parametrize("batches", [False, True], ids=["one by one", "batches"])
-def test_it_ends_on_request_while_the_server_holds_its_requests(
-    ledger: str, events: Events, job: UUID, receiver: Receiver, tmp_path: Path, batches: bool
-) -> None:
-    receiver.batches = batches
-    receiver.silent_for = {"all"}
-    for name in ("video.a", "video.b", "video.c"):
-        start_and_end(events, job, name)
-    with relay(ledger, receiver, tmp_path) as process:
-        until(lambda: receiver.asked, "a request is on its way")
-        begun = time.monotonic()
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
-        assert time.monotonic() - begun < 10
-    receiver.silent_for = set()
-    with MarquezClient(receiver.url) as client:
-        assert drain_once(ledger, client) == 6, "nothing was taken for delivered"
-
-
 def test_one_that_waits_for_the_lock_ends_on_request(
     ledger: str, events: Events, server: MarquezClient
 ) -> None:
@@ -208,31 +140,3 @@ def test_one_that_waits_for_the_lock_ends_on_request(
         waits.stopping.set()
         thread.join(5)
         assert not thread.is_alive()
-
-
-@pytest.mark.parametrize("batches", [False, True], ids=["one by one", "batches"])
-def test_killed_again_and_again_it_loses_nothing_and_keeps_the_order(
-    ledger: str, events: Events, job: UUID, receiver: Receiver, tmp_path: Path, batches: bool
-) -> None:
-    """Each relay is killed when the server has just taken its next event, or a few later: between POST and the row."""
-    receiver.batches = batches
-    chance = random.Random(7)
-    names = ["video.a", "video.b", "video.c"]
-    total = 0
-    with relays(ledger, receiver, tmp_path) as start:
-        for round in range(10):
-            for number in range(8):
-                for name in names:
-                    start_and_end(events, job, name, 20 * round + 2 * number)
-                    total += 2
-            process = start()
-            assert receiver.wait_for(len(receiver.got) + chance.randrange(1, 20), 30)
-            os.kill(process, signal.SIGKILL)
-        start()
-        until(lambda: events.execute(WAITING).fetchone() == (0,), "everything is delivered")
-    for name in names:
-        arrived = [e["eventTime"] for e in receiver.got if e["job"]["name"] == name]
-        assert len(set(arrived)) == total / 3
-        first = list(dict.fromkeys(arrived))
-        last = list(dict.fromkeys(reversed(arrived)))[::-1]
-        assert first == last == sorted(first)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -306,6 +308,43 @@ def test_the_relay_takes_the_spool_in_before_it_delivers(
     with relay.connect() as connection:
         assert relay.drain(connection) == 2
     assert receiver.kinds("video.a") == ["START", "COMPLETE"]
+
+
+def test_an_end_waits_for_the_start_that_another_relay_takes_in_meanwhile(
+    spool: Spool, ledger: str, events: Events, job: UUID, server: MarquezClient, receiver: Receiver
+) -> None:
+    class Second(Spool):
+        """Comes too late: a relay that waits for the lock has just read it all."""
+
+        def ingest(self, connection: psycopg.Connection[Any]) -> int:
+            Spool(self.folder).ingest(events)
+            return super().ingest(connection)
+
+    run = uuid4()
+    write(spool, line_of(make_event(job, "video.a", "START", 0, run)))
+    store_event(events, make_event(job, "video.a", "COMPLETE", 1, run))
+    relay = Relay(ledger, server, Second(spool.folder))
+    with relay.connect() as connection:
+        assert relay.drain(connection) == 2
+    assert receiver.kinds("video.a") == ["START", "COMPLETE"]
+
+
+def test_a_reader_waits_for_another_one_as_long_as_it_gets_on(
+    spool: Spool, events: Events, job: UUID
+) -> None:
+    write(spool, line_of(make_event(job, "video.a", "START", 0, uuid4())))
+    patient = Spool(spool.folder, alone_s=2.0)
+    stored: list[int] = []
+    reader = threading.Thread(target=lambda: stored.append(patient.ingest(events)))
+    with (spool.folder / "ingest.lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        reader.start()
+        for step in range(15):  # longer than it would wait for one that hangs
+            (spool.folder / "progress.json").write_text(json.dumps({str(step): {"offset": step, "seal": ""}}))
+            reader.join(0.2)
+            assert reader.is_alive()
+    reader.join(10)
+    assert stored == [1]
 
 
 def test_whoever_drains_takes_the_spool_in_even_beside_a_working_relay(
