@@ -4,6 +4,8 @@ All workers read one queue, and the one that waits for work holds its lock. Kill
 keeps the lock: no other worker gets a task any more, while the scheduler stays healthy. Killed at work, its slot and
 its task stay taken until the task's heartbeat is missed. Both end with a new scheduler, which the supervisor starts: it
 takes over what was queued and running within a minute or two, and the stages resume from what is published.
+
+Workers print what tasks log a second time, into the scheduler's log, and there Airflow does not mask it: they do here.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 from airflow.executors.local_executor import LocalExecutor
+from airflow.sdk.log import mask_logs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +33,11 @@ class EndingLocalExecutor(LocalExecutor):
     Workers that are told to end exit with 0. Ending is abrupt on purpose: an orderly end would wait for workers
     that cannot be told any more.
     """
+
+    def start(self) -> None:
+        """Start the workers, which inherit the masked log."""
+        structlog.configure(processors=[mask_logs, *structlog.get_config()["processors"]])
+        super().start()
 
     def sync(self) -> None:
         """Look after the workers, then do what the executor does at every heartbeat of the scheduler."""

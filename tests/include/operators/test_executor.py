@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,13 +19,34 @@ from include.operators.executor import EndingLocalExecutor
 
 executor = EndingLocalExecutor(parallelism=3)
 executor.start()
-print(*executor.workers, flush=True)
+print("workers", *executor.workers, flush=True)
 for line in sys.stdin:
     executor.sync()
     print("alive", flush=True)
 executor.end()
 print("ended", flush=True)
 """
+
+
+TELLING = """
+from include.operators.executor import EndingLocalExecutor
+from airflow.sdk.execution_time import supervisor
+from airflow.sdk.log import mask_secret
+
+executor = EndingLocalExecutor(parallelism=1)
+executor.start()
+mask_secret("s3cret-of-a-task")
+printing = supervisor.process_log_messages_from_subprocess((supervisor.log,))
+next(printing)
+printing.send(b'{"level": "error", "event": "failed: s3cret-of-a-task", "exception": [{"value": "s3cret-of-a-task"}]}')
+executor.end()
+"""
+
+
+def test_what_a_task_logs_is_masked_where_a_worker_prints_it() -> None:
+    done = subprocess.run([sys.executable, "-c", TELLING], capture_output=True, text=True, check=True)
+    assert "failed: ***" in done.stdout
+    assert "s3cret" not in done.stdout + done.stderr
 
 
 @pytest.fixture
@@ -35,12 +57,11 @@ def executor() -> subprocess.Popen[str]:
 
 
 def workers(executor: subprocess.Popen[str]) -> list[int]:
-    """Read the pids that it prints, below what Airflow says while it is imported."""
+    """Read the pids that it prints, among what its workers log."""
     assert executor.stdout is not None
     for line in executor.stdout:
-        words = line.split()
-        if len(words) == 3 and all(word.isdigit() for word in words):
-            return [int(word) for word in words]
+        if found := re.search(r"workers (\d+) (\d+) (\d+)", line):
+            return [int(pid) for pid in found.groups()]
     raise AssertionError("the executor did not start")
 
 
