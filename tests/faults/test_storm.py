@@ -63,10 +63,11 @@ class Storm:
         if self.chance.random() < 0.5:
             self.kill_writer()
         else:
-            at = self.chance.randrange(2)
-            leads = self.leads(self.relays[at])
+            leading = [self.leads(relay) for relay in self.relays]
+            wanted = self.chance.random() < 0.5
+            at = leading.index(wanted) if wanted in leading else 0
             self.relays[at].kill()
-            self.killed["leading relay" if leads else "waiting relay"] += 1
+            self.killed["leading relay" if leading[at] else "waiting relay"] += 1
             self.relays[at] = self.nursery.relay(self.receiver.url)
 
     def kill_writer(self) -> None:
