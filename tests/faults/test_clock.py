@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from tests.faults.nursery import Nursery
     from tests.include.lineage.receiver import Receiver
 
+pytestmark = pytest.mark.slow
+
 Events = psycopg.Connection[tuple[Any, ...]]
 HOUR = timedelta(hours=1)
 RUNS = 6

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tests.faults.nursery import Child, Nursery
     from tests.include.lineage.receiver import Receiver
 
+pytestmark = pytest.mark.slow
+
 Events = psycopg.Connection[tuple[Any, ...]]
 RUNS = 8
 """Of each of two writers."""

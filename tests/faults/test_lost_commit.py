@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from include.marquez.client import MarquezClient
     from tests.include.lineage.receiver import Receiver
 
+pytestmark = pytest.mark.slow
+
 Events = psycopg.Connection[tuple[Any, ...]]
 STORES = "INSERT INTO event"
 COMMITS_WORK = "INSERT INTO artifact "

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from tests.faults.nursery import Forker
     from tests.include.lineage.receiver import Receiver
 
+pytestmark = pytest.mark.slow
+
 RUNS = 10
 
 

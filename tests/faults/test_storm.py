@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from tests.faults.nursery import Child, Forker
     from tests.include.lineage.receiver import Receiver
 
+pytestmark = pytest.mark.slow
+
 WRITERS = 3
 KILLS = 52
 RESTARTS_AFTER = (17, 34)

@@ -26,6 +26,8 @@ from replaying import SCENARIOS, Answer, Scenario
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 LIVE = os.environ.get("MARQUEZ_URL", "")
 SHARE = {"airflow_medallion": 0.95, "airflow_video": 0.95, "oddities": 0.80, "rejections": 0.85}

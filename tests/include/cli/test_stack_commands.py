@@ -18,6 +18,8 @@ from include.stack import credentials, parts, state
 if TYPE_CHECKING:
     from include.stack.state import Stack
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 THROUGHLINE = Path(sys.executable).parent / "throughline"
 CLEAN = {

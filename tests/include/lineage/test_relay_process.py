@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 
 import psutil
 import psycopg
+import pytest
 
 from include.lineage.events import store_event
 from include.lineage.relay import LOCK, Relay
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     from include.marquez.client import MarquezClient
     from tests.include.lineage.receiver import Receiver
+
+pytestmark = pytest.mark.slow
 
 Events = psycopg.Connection[tuple[Any, ...]]
 POLL_S = 0.05

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 import psycopg
+import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from psycopg.rows import dict_row
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tests.include.lineage.receiver import Receiver
+
+pytestmark = pytest.mark.slow
 
 JOBS = ("video", "video.a", "video.b")
 NOTES = {pending.DELIVERED, pending.REFUSED, pending.FAILED, pending.WAITING}

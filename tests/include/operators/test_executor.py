@@ -13,6 +13,8 @@ import pytest
 
 from include.operators.executor import EXIT_CODE
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = """
 import sys
 from include.operators.executor import EndingLocalExecutor

@@ -11,6 +11,8 @@ import pytest
 if TYPE_CHECKING:
     from uuid import UUID
 
+pytestmark = pytest.mark.slow
+
 OPEN = {"/healthz"}
 ROLES = ("viewer", "user", "op", "admin")
 

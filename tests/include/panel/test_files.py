@@ -13,6 +13,8 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_bytes_are_those_of_the_digest(world: Any, panel: Any) -> None:
     for item in world.artifacts(world.job).values():

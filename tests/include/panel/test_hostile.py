@@ -12,6 +12,8 @@ from psycopg.types.json import Jsonb
 
 from include.marquez.client import MarquezClient
 
+pytestmark = pytest.mark.slow
+
 # Columns of what the pages show, in which the ledger itself takes any text.
 COLUMNS = {
     "job": ["theme", "error", "stage"],

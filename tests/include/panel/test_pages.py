@@ -11,6 +11,8 @@ from sqlalchemy.exc import DBAPIError
 
 from include.marquez.client import MarquezClient
 
+pytestmark = pytest.mark.slow
+
 ABSENT = UUID("00000000-0000-4000-8000-000000000000")
 SPEC = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
 

@@ -26,6 +26,8 @@ from made_ledger import BEGIN, Plan, below, moment, write
 if TYPE_CHECKING:
     from uuid import UUID
 
+pytestmark = pytest.mark.slow
+
 
 @st.composite
 def shapes(make: st.DrawFn) -> list[Plan]:

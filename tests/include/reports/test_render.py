@@ -21,6 +21,8 @@ from include.reports.render import Attachment, Limits, Typesetter, typeset
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.slow
+
 AT = datetime(2026, 11, 20, 6, 30, 15, tzinfo=UTC)
 QUICK = Limits(seconds=2)
 

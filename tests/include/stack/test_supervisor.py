@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from include.stack.postgres import Cluster
     from include.stack.state import Stack
 
+pytestmark = pytest.mark.slow
+
 SMALL = tuple(part for part in parts.PARTS if part.name in {"postgres", "relay"})
 
 

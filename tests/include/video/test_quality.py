@@ -19,6 +19,8 @@ from tests.include.video.compose.conftest import showcase, spoken
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 SCALE = 0.25
 PLAN = showcase()
 WORDS = spoken(PLAN)

@@ -22,6 +22,8 @@ from include.video.params import VideoParams
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+pytestmark = pytest.mark.slow
+
 # small and short, so that a whole video takes seconds; everything else is as in a full run
 FORM = {"size": "720x720", "target_s": 15, "fps": 24, "seed": 3, "theme": "Paper boats"}
 WORDS = (declared.TREND_COLLECTION, declared.TREND_ANALYSIS, declared.WRITE_SCRIPT, declared.SPEAK)

@@ -18,6 +18,8 @@ from include.marquez.server.openlineage import digest_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[4]
 PAGE = ROOT / "docs" / "lineage-server.md"
 JSON = {"content-type": "application/json"}

@@ -9,9 +9,12 @@ from uuid import uuid4
 
 import httpx
 import psycopg
+import pytest
 
 from include.errors import ProviderUnavailable
 from include.marquez.client import MarquezClient
+
+pytestmark = pytest.mark.slow
 
 
 def test_kill_nine_under_load_loses_no_acknowledged_event(

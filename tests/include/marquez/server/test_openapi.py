@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from include.marquez.server.app import create_app
 
+pytestmark = pytest.mark.slow
+
 CALM = settings(
     max_examples=25,
     deadline=None,

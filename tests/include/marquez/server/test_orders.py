@@ -17,6 +17,8 @@ from psycopg import sql
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.slow
+
 V1 = "/api/v1"
 FACET = {"_producer": "https://example.org/p", "_schemaURL": "https://example.org/f.json"}
 DAY = "2026-03-01"

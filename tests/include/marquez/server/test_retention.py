@@ -16,6 +16,8 @@ import pytest
 
 from include.marquez.client import MarquezClient
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[4]
 
 

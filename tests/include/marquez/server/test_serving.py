@@ -23,6 +23,8 @@ from include.marquez.server.metrics import OUTCOMES
 from include.marquez.server.serving import serve
 from include.stack.postgres import free_port
 
+pytestmark = pytest.mark.slow
+
 EVENT = {
     "eventType": "COMPLETE",
     "eventTime": "2026-03-01T00:00:00Z",

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from include.video.plan import Plan
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def sound(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Path:
