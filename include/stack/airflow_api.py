@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from include.stack.state import Stack
 
 UNREACHABLE = "unreachable"
-PARKED = timedelta(seconds=5)
+PARKED = timedelta(seconds=10)
 COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 
 

@@ -20,13 +20,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture(autouse=True)
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A state folder of the test's own, so that its spool is too."""
     folder = tmp_path / "state"
     monkeypatch.setenv("THROUGHLINE_STATE_DIR", str(folder))
     settings.cache_clear()
-    return folder
+    yield folder
+    settings.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def alone(request: pytest.FixtureRequest) -> None:
+    """Keep a test to its own folder; the running stack has its own already."""
+    if request.node.get_closest_marker("stack") is None:
+        request.getfixturevalue("state")
 
 
 @pytest.fixture
