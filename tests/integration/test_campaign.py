@@ -217,7 +217,15 @@ def test_every_event_of_every_task_carries_what_the_table_says(stack: Any, campa
     chores = stack.job_of("upkeep", upkeep)
     stack.delivered(chores)
     events = [*events_of(stack, campaign.job_id), *events_of(stack, chores)]
-    assert [line for event in events for line in missing(event)] == []
+    # A retry, as after a review that was answered before the scheduler knew it was asked, finds its own work unchanged.
+    retried = {event["job"]["name"] for event in events if event["eventType"] == "FAIL"}
+    unchanged = tuple(f"{name} COMPLETE outputs " for name in retried)
+    found = [line for event in events for line in missing(event)]
+    assert [
+        line
+        for line in found
+        if not (line.endswith("no lifecycleStateChange") and line.startswith(unchanged))
+    ] == []
     seen = {(event["job"]["name"], event["eventType"]) for event in events}
     assert {(name, kind) for name in TASKS for kind in ("START", "COMPLETE")} - seen <= {
         ("upkeep.verify", "COMPLETE")
