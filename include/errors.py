@@ -11,10 +11,10 @@
   - ProviderRefused         a service answered that it never will: do not retry
   - QualityGateFailed       the data exists but must not go on: do not retry
   - ArtifactCorrupt         stored bytes are missing or differ from their digest
-  - StaleClaim              a newer attempt owns this stage; this one must leave no trace
+  - StaleClaim              a newer attempt owns this stage; this one leaves no trace; a retry reuses what that one made
   - BudgetExceeded          the job would spend more than it may
 
-Airflow's retry policy (`include.operators.retry`) reads this tree: `ProviderUnavailable` retries,
+Airflow's retry policy (`include.operators.retry`) reads this tree: `ProviderUnavailable` and `StaleClaim` retry,
 every other `ThroughlineError` fails at once, anything else follows the task's own defaults.
 """
 

@@ -13,6 +13,11 @@ POLICY = ExceptionRetryPolicy(
             reason="a service failed; it may answer later",
         ),
         RetryRule(
+            exception="include.errors.StaleClaim",
+            action=RetryAction.RETRY,
+            reason="another run makes the same; what it made is reused then",
+        ),
+        RetryRule(
             exception="include.errors.ThroughlineError",
             action=RetryAction.FAIL,
             reason="the same input fails the same way",
