@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from include.artifacts import faults
 from include.artifacts.digests import sha256_json
-from include.errors import InvalidInput, NotReady, ThroughlineError
+from include.errors import ArtifactCorrupt, InvalidInput, NotReady, ThroughlineError
 from include.ledger.models import Artifact, Base, Blob, Cost, Job, StageRun, TableVersion
 from include.ledger.session import transaction
 from include.lineage.naming import check_name, dataset_of_kind
@@ -377,7 +377,11 @@ class Work:
         return _artifacts(session, other, kind, key) if other else []
 
     def _open(self, artifact: Artifact, blob: Blob) -> Input:
-        path = self.store.open(blob.path, blob.sha256)
+        try:
+            path = self.store.open(blob.path, blob.sha256)
+        except ArtifactCorrupt as error:
+            named = f"{artifact.kind} {artifact.key}".strip()
+            raise ArtifactCorrupt(f"{named} (artifact {artifact.artifact_id}): {error}") from error
         return self._remember(
             Input(
                 artifact.artifact_id,
@@ -399,8 +403,6 @@ class Work:
 
     def _verified(self, session: Session, stage_run_id: UUID) -> bool:
         """Return whether every artifact of a finished stage run still has its bytes."""
-        from include.errors import ArtifactCorrupt
-
         rows = session.execute(
             select(Blob.path, Blob.sha256)
             .join(Artifact, Artifact.sha256 == Blob.sha256)
