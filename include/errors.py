@@ -8,6 +8,7 @@
   - ConfigurationError      the deployment lacks a setting or a program; the message names it
   - ProviderUnavailable     a service failed: retry
     + ProviderAway          nothing there takes requests now; no request is to blame
+    + StoreFull             the disk of the artifact store has no room: free some; there may be some later
   - ProviderRefused         a service answered that it never will: do not retry
   - QualityGateFailed       the data exists but must not go on: do not retry
   - ArtifactCorrupt         stored bytes are missing or differ from their digest
@@ -49,6 +50,10 @@ class ProviderUnavailable(ThroughlineError):
 
 class ProviderAway(ProviderUnavailable):
     """A service takes nothing at all now: it cannot be reached, has no time, or wants another address or token."""
+
+
+class StoreFull(ProviderUnavailable):
+    """The disk of the artifact store has no room; the message names the folder and the remedy."""
 
 
 class ProviderRefused(ThroughlineError):

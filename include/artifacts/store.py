@@ -1,14 +1,15 @@
 """The store on disk: every blob at the address of its sha256; friendly paths are links to it.
 
-Layout below the store's root: ``blobs/<aa>/<sha256><suffix>`` (bytes), ``incoming/.<uuid><suffix>`` (being
-written), ``out/<job_id>/<name>`` and ``lake/<layer>/<table>/<partition>/<transition_id>.parquet`` (links).
+Layout below the store's root: ``blobs/<aa>/<sha256><suffix>`` (bytes), ``incoming/.<uuid><suffix>`` (whatever is not
+finished yet), ``out/<job_id>/<name>`` and ``lake/<layer>/<table>/<partition>/<transition_id>.parquet`` (links).
 """
 
+import errno
 import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -16,9 +17,10 @@ from uuid import uuid4
 from include.artifacts import faults
 from include.artifacts.digests import sha256_file
 from include.artifacts.validate import validate
-from include.errors import ArtifactCorrupt, InvalidInput
+from include.errors import ArtifactCorrupt, InvalidInput, StoreFull
 
 SUFFIX = re.compile(r"^\.[a-z0-9]{1,8}$")
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
@@ -60,14 +62,11 @@ class Store:
         The temporary name is hidden and in the store's own file system, so that the rename is atomic. Whatever
         fails, nothing is left at an address and the temporary file is removed; a death leaves it to the sweeper.
 
-        Raises QualityGateFailed when the file is not what its suffix says.
+        Raises QualityGateFailed when the file is not what its suffix says, StoreFull when the disk has no room for it.
         """
         if not SUFFIX.match(suffix):
             raise InvalidInput(f"artifact suffix {suffix!r}: lower-case letters and digits after one dot")
-        incoming = self.root / "incoming"
-        incoming.mkdir(parents=True, exist_ok=True)
-        temporary = incoming / f".{uuid4().hex}{suffix}"
-        try:
+        with self._unfinished(suffix) as temporary:
             faults.reach(stage, "before_write")
             write(temporary)
             if check:
@@ -86,8 +85,6 @@ class Store:
                 fsync_folder(target.parent)
             faults.reach(stage, "renamed")
             return StoredBlob(sha256, size, media_type, relative)
-        finally:
-            temporary.unlink(missing_ok=True)
 
     def admit(self, source: Path, *, suffix: str, media_type: str, stage: str = "") -> StoredBlob:
         """Copy an outside file in; its bytes are kept as they are, whatever they are."""
@@ -113,21 +110,20 @@ class Store:
         return path
 
     def link(self, relative: str, friendly: str) -> Path:
-        """Point a friendly path at a blob; a newer making of the same name replaces the link."""
+        """Point a friendly path at a blob; a newer making of the same name replaces the link.
+
+        Raises StoreFull.
+        """
         place = self.root / friendly
         if not place.parent.resolve().is_relative_to(self.root):
             raise InvalidInput(f"friendly path {friendly!r} leaves the store")
-        place.parent.mkdir(parents=True, exist_ok=True)
         target = os.path.relpath(self.root / relative, place.parent)
         if place.is_symlink() and place.readlink() == Path(target):
             return place
-        fresh = place.parent / f".{uuid4().hex}.link"
-        fresh.symlink_to(target)
-        try:
+        with self._unfinished(".link") as fresh:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            fresh.symlink_to(target)
             fresh.replace(place)
-        finally:
-            with suppress(FileNotFoundError):
-                fresh.unlink()
         return place
 
     def blobs(self) -> Iterator[Path]:
@@ -135,10 +131,42 @@ class Store:
         yield from sorted(path for path in (self.root / "blobs").glob("*/*") if path.is_file())
 
     def project(self, friendly: str, content: bytes) -> Path:
-        """Write a projection (a file that can be rebuilt from the ledger), replacing it as a whole."""
+        """Write a projection (a file that can be rebuilt from the ledger), replacing it as a whole; raises StoreFull."""
         place = self.root / friendly
-        place.parent.mkdir(parents=True, exist_ok=True)
-        fresh = place.parent / f".{uuid4().hex}.part"
-        fresh.write_bytes(content)
-        fresh.replace(place)
+        with self._unfinished(".part") as fresh:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            fresh.write_bytes(content)
+            fresh.replace(place)
         return place
+
+    @contextmanager
+    def _unfinished(self, suffix: str) -> Iterator[Path]:
+        """Yield a temporary name of the store's own file system; it is gone afterwards, whatever fails.
+
+        Raises StoreFull for a failure, of whatever class, that came of a full disk.
+        """
+        incoming = self.root / "incoming"
+        temporary = incoming / f".{uuid4().hex}{suffix}"
+        try:
+            incoming.mkdir(parents=True, exist_ok=True)
+            yield temporary
+        except Exception as error:
+            if _no_room(error):
+                raise StoreFull(
+                    f"{self.root}: no room on the disk of the artifact store; free some (throughline sweep shows what"
+                    " deaths left behind), then run the task again"
+                ) from error
+            raise
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _no_room(error: BaseException | None) -> bool:
+    """Return whether a full disk is behind a failure: programs and libraries only quote the system's words for it."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            return True
+        if any(os.strerror(number) in str(error) for number in NO_ROOM):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

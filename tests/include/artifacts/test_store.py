@@ -36,17 +36,6 @@ def test_equal_bytes_have_one_address(store: Store) -> None:
     assert sha256_file(store.root / first.path) == first.sha256
 
 
-def test_a_writer_that_dies_leaves_nothing(store: Store) -> None:
-    def writer(path: Path) -> None:
-        path.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-    with pytest.raises(OSError, match="No space"):
-        store.keep(writer, suffix=".bin", media_type="application/octet-stream")
-    assert list((store.root / "incoming").iterdir()) == []
-    assert list(store.blobs()) == []
-
-
 @pytest.mark.parametrize(
     ("suffix", "content"),
     [
