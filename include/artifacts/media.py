@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -20,6 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from include.artifacts.children import dying_with_us
 from include.artifacts.digests import sha256_file
 from include.errors import ConfigurationError, InvalidInput, ProviderUnavailable, QualityGateFailed
 
@@ -79,15 +79,6 @@ def _digest_of(path: str, size_bytes: int, changed_ns: int) -> str:
     return sha256_file(Path(path))
 
 
-@cache
-def _dying_with_us() -> tuple[str, ...]:
-    """Return the command prefix that ties a child's life to the thread that starts it."""
-    setpriv = shutil.which("setpriv")
-    if setpriv is None:
-        raise ConfigurationError("setpriv is missing: apt-get install util-linux")
-    return (setpriv, "--pdeathsig", "KILL", "--")
-
-
 def run(
     arguments: Sequence[str | Path],
     *,
@@ -122,7 +113,7 @@ def run(
     pipes = [os.pipe() for _ in feeds]
     addresses = {f"feed:{place}": f"pipe:{reading}" for place, (reading, _) in enumerate(pipes)}
     command = [
-        *_dying_with_us(),
+        *dying_with_us(),
         ffmpeg(),
         "-hide_banner",
         "-nostdin",

@@ -214,9 +214,12 @@ def sweep(
         typer.echo(json.dumps(asdict(found)))
         return
     verb = "deleted" if delete else "would delete"
-    for path in (*found.temporaries, *found.orphans):
+    for path in (*found.temporaries, *found.orphans, *found.scratch):
         typer.echo(f"{verb} {path}")
-    typer.echo(f"{len(found.temporaries)} temporaries, {len(found.orphans)} files without a row")
+    typer.echo(
+        f"{len(found.temporaries)} temporaries, {len(found.orphans)} files without a row,"
+        f" {len(found.scratch)} scratch folders"
+    )
 
 
 def replay(

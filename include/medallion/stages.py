@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from include.artifacts.scratch import scratch
 from include.medallion.contract import SOURCE_OF, Table
 from include.medallion.facts import table_facts
 from include.medallion.partitions import NoInput, checked, partition_of, source_of
@@ -21,6 +20,7 @@ from include.stage import SkipStage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from include.stage import Input, Work
 
@@ -116,8 +116,8 @@ def _make(
     work.settle(partition=partition, **parameters)
     work.transition(opening)
     hop = Hop(table, layer, partition, opening.transition_id, source.dataset)
-    with tempfile.TemporaryDirectory(prefix="throughline-lake-") as folder:
-        target, refused = Path(folder) / "rows.parquet", Path(folder) / "refused.parquet"
+    with scratch() as folder:
+        target, refused = folder / "rows.parquet", folder / "refused.parquet"
         done = make(hop, target, refused)
         closing = _closing(opening, done, source)
         facts = table_facts(table, layer, target, done, settings().namespace)

@@ -9,15 +9,14 @@ from __future__ import annotations
 import csv
 import io
 import re
-import tempfile
 from bisect import bisect_left
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from include.artifacts.scratch import scratch
 from include.errors import InvalidInput
 from include.lineage.columns import derive
 from include.medallion.contract import dtype_name, provenance_names
@@ -36,6 +35,7 @@ from include.medallion.transition import batch_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from include.medallion.contract import SourceMapping
 
@@ -167,9 +167,9 @@ def _read_by_duckdb(
     """Return the good rows with their record numbers, the broken lines, warnings, and the reader's name."""
     import duckdb
 
-    with tempfile.TemporaryDirectory(prefix="throughline-staging-") as folder, duckdb.connect() as connection:
+    with scratch() as folder, duckdb.connect() as connection:
         connection.execute("SET threads = 1")
-        good, even = Path(folder) / "good.parquet", Path(folder) / "even.csv"
+        good, even = folder / "good.parquet", folder / "even.csv"
         content = arrival.path.read_bytes()
         removed = _even_line_ends(content, even)
         try:

@@ -272,7 +272,7 @@ def files_have_rows(session: Session, scope: Scope) -> Iterator[Broken]:
     if scope.job_id is not None:
         return
     found = sweep(session)
-    for path in found.temporaries:
+    for path in (*found.temporaries, *found.scratch):
         yield path, "a temporary file that a death left"
     for path in found.orphans:
         yield path, "no artifact names it"

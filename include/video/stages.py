@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, uuid5
 
+from include.artifacts.scratch import scratch
 from include.errors import ConfigurationError, InvalidInput, QualityGateFailed
 from include.ledger.models import (
     GenerationLog,
@@ -139,8 +139,8 @@ def _made_gold(work: Work) -> bool:
 def _hacker_news(work: Work) -> Input:
     from include.video.trends import hacker_news
 
-    with tempfile.TemporaryDirectory(prefix="throughline-trends-") as folder:
-        answer = Path(folder) / "hacker_news.json"
+    with scratch() as folder:
+        answer = folder / "hacker_news.json"
         fetched_at = hacker_news.capture(answer, base_url=settings().hacker_news_url or hacker_news.HOST)
         return work.admit(
             "hacker_news",
@@ -451,8 +451,7 @@ def compose_video(work: Work) -> dict[str, Any]:
         music=params.music, thumbnail_s=thumbnail_s, ffmpeg=media.build_digest(), numpy=version("numpy")
     )
     words = json.loads(spoken.path.read_bytes())
-    with tempfile.TemporaryDirectory(prefix="throughline-compose-") as name:
-        folder = Path(name)
+    with scratch() as folder:
         work.publish(
             "captions",
             "",

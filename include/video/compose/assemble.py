@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from include.artifacts import media
+from include.artifacts.scratch import scratch
 from include.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 
 def assemble(scenes: Sequence[Path], sound: Path | None, path: Path) -> None:
     """Join scene files, in the given order, and a sound track into one MP4; streams are copied, never encoded again."""
     if not scenes:
         raise InvalidInput("no scene to assemble: a video has at least one")
-    with tempfile.TemporaryDirectory(prefix="assemble-") as name:
-        folder = Path(name)
+    with scratch() as folder:
         for place, scene in enumerate(scenes):  # names of our own: a list file has no escape to get wrong
             (folder / f"{place:03d}.mp4").symlink_to(scene.absolute())
         listed = "ffconcat version 1.0\n" + "".join(f"file {place:03d}.mp4\n" for place in range(len(scenes)))

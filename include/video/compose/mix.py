@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import math
 import re
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from include.artifacts import media
+from include.artifacts.scratch import scratch
 from include.errors import QualityGateFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -84,13 +84,13 @@ def mix(voice: Path, music: Path | None, path: Path, *, duration_s: float) -> Lo
         Nothing audible, or the loudness cannot be brought within 0.5 LU of -14 LUFS below -1.5 dBTP.
     """
     samples = round(duration_s * _RATE)
-    with tempfile.TemporaryDirectory(prefix="mix-") as name:
+    with scratch() as folder:
         joined = duck(voice, music, samples)
         before = _measured([*_RAW, "-i", "feed:0"], [[joined.tobytes()]])
         if not math.isfinite(before.integrated_lufs):
             raise QualityGateFailed("voice and music are silent: there is nothing to make a sound track of")
         gain_db, ceiling_db = TARGET_LUFS - before.integrated_lufs, CEILING_DBTP - 0.6
-        trial = Path(name) / "trial.m4a"
+        trial = folder / "trial.m4a"
         for _ in range(_ROUNDS):
             _master(joined, trial, gain_db, ceiling_db, samples)
             after = measure(trial)

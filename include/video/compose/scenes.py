@@ -7,12 +7,11 @@ fixed, nothing of the machine or the clock is written: equal plans make equal by
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from include.artifacts import media
+from include.artifacts.scratch import scratch
 from include.video import fonts
 from include.video.compose import captions, overlays
 from include.video.compose.timeline import timeline
@@ -23,6 +22,7 @@ from include.video.visuals.picture import Setting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from include.video.compose.timeline import OverlayTrack, SceneTrack, Timeline
     from include.video.plan import Plan
@@ -110,8 +110,7 @@ def render(
         Whether captions are burned in.
     """
     scene = staged(plan, number, words, scale=scale)
-    with tempfile.TemporaryDirectory(prefix="scene-") as name:
-        folder = Path(name)
+    with scratch() as folder:
         subtitles = captions.of_scene(scene.line, number) if burn else None
         if subtitles is not None:
             (folder / "captions.ass").write_text(subtitles, encoding="utf-8")

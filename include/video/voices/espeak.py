@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from include.errors import ConfigurationError, ProviderUnavailable
+from include.artifacts import media
+from include.artifacts.children import dying_with_us
+from include.artifacts.scratch import scratch
+from include.errors import ConfigurationError, InvalidInput, ProviderUnavailable
 from include.settings import ROOT
 from include.video.voices.voice import SAMPLE_RATE, Capabilities, Utterance, WordStart
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LANGUAGES = {
     "en-us": "en-us",
@@ -56,8 +60,8 @@ class EspeakVoice:
         if language is None:
             msg = f"voice language {self.voice!r} is unknown: choose one of {', '.join(LANGUAGES)}"
             raise ConfigurationError(msg)
-        with tempfile.TemporaryDirectory(prefix="throughline-voice-") as folder:
-            wav = Path(folder) / "sentence.wav"
+        with scratch() as folder:
+            wav = folder / "sentence.wav"
             answer = _child(
                 {"language": language, "text": text, "words_per_minute": words_per_minute, "path": str(wav)}
             )
@@ -72,7 +76,7 @@ class EspeakVoice:
 
 
 def _child(request: dict[str, Any]) -> dict[str, Any]:
-    command = [sys.executable, "-m", "include.video.voices.espeak_child"]
+    command = [*dying_with_us(), sys.executable, "-m", "include.video.voices.espeak_child"]
     try:
         done = subprocess.run(
             command,
@@ -96,23 +100,18 @@ def _child(request: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-def _ffmpeg() -> str:
-    import imageio_ffmpeg
-
-    return str(imageio_ffmpeg.get_ffmpeg_exe())
-
-
 def _resampled(wav: Path) -> np.ndarray[Any, np.dtype[np.int16]]:
     """Return a WAV as int16 mono at 48 kHz, rumble below 70 Hz removed."""
     command = [
-        *(_ffmpeg(), "-nostdin", "-hide_banner", "-loglevel", "error", "-threads", "1", "-i", str(wav)),
+        *("-loglevel", "error", "-threads", "1", *media.reading(wav)),
         *("-filter_threads", "1", "-af", f"highpass=f=70,aresample={SAMPLE_RATE}"),
         *("-fflags", "+bitexact", "-flags:a", "+bitexact", "-ac", "1", "-f", "s16le", "-"),
     ]
-    done = subprocess.run(command, capture_output=True, timeout=TIMEOUT_S, check=False)
-    if done.returncode != 0:
-        msg = f"ffmpeg could not resample speech: {done.stderr.decode(errors='replace')[-300:]}"
-        raise ProviderUnavailable(msg)
+    try:
+        done = media.run(command, timeout_s=TIMEOUT_S)
+    except InvalidInput as error:
+        msg = f"the speech of espeak-ng cannot be resampled: {error}"
+        raise ProviderUnavailable(msg) from error
     return np.frombuffer(done.stdout, dtype="<i2")
 
 
@@ -127,20 +126,21 @@ def _loud(samples: np.ndarray[Any, np.dtype[np.int16]]) -> tuple[int, int]:
 
 @cache
 def _espeak_version() -> str:
-    with tempfile.TemporaryDirectory(prefix="throughline-voice-") as folder:
+    with scratch() as folder:
         request = {
             "language": "en-us",
             "text": "a",
             "words_per_minute": 200,
-            "path": str(Path(folder) / "a.wav"),
+            "path": str(folder / "a.wav"),
         }
         return str(_child(request)["version"])
 
 
 @cache
 def _ffmpeg_version() -> str:
-    done = subprocess.run([_ffmpeg(), "-version"], capture_output=True, text=True, timeout=30, check=False)
-    if done.returncode != 0:
+    try:
+        said = media.run(["-version"]).stdout.decode()
+    except InvalidInput as error:
         msg = "the ffmpeg of imageio-ffmpeg does not run: install it again"
-        raise ConfigurationError(msg)
-    return done.stdout.split("\n", 1)[0].split()[2]
+        raise ConfigurationError(msg) from error
+    return said.split("\n", 1)[0].split()[2]
