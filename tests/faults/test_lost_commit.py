@@ -78,7 +78,7 @@ def test_the_spool_that_took_such_an_event_too_adds_none(
     check_openlineage: Callable[[list[dict[str, Any]], str], int],
 ) -> None:
     """The transport as it is deployed: what the table seems not to have taken goes to the local file."""
-    (state / "lineage").mkdir(parents=True)
+    (state / "lineage").mkdir(parents=True, exist_ok=True)
     spool = Spool(state / "lineage")
     client = OpenLineageClient(config={"transport": json.loads(transport(str(state)))})
     lost = (0, 3)  # a START and an end
