@@ -39,13 +39,21 @@ def kill_and_resume(
         again = attempt(prepared.job, task)
         assert again.status == ("reused" if point == "committed" else "succeeded"), again
         assert digests(dsn, task).items() <= made.items(), "the same bytes as undisturbed"
-        assert digests(dsn).keys() == before.keys() | digests(dsn, task).keys() != before.keys()
+        assert set(digests(dsn)) == {*before, *digests(dsn, task)}
+        assert attempts_of(dsn, task) == 2
 
         settled = settle(dsn, server)
         made_up = [(one.run_id, one.event_type) for one in settled.reconciled.synthesised]
         assert made_up == [(killed.run, "COMPLETE" if point == "committed" else "ABORT")]
         assert bool(settled.swept.temporaries) == (point == "written")
         assert_sound(dsn, receiver.got)
+
+
+def attempts_of(dsn: str, task: Task) -> int:
+    with psycopg.connect(dsn) as connection:
+        query = "SELECT attempts FROM stage_claim WHERE stage = %s AND key = %s"
+        ((attempts,),) = connection.execute(query, (task.stage.name, task.key)).fetchall()
+    return int(attempts)
 
 
 def kill(prepared: Prepared, task: Task, point: str, folder: Path) -> Ended:
