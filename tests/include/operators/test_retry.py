@@ -8,11 +8,9 @@ from airflow.sdk import RetryAction
 from include import errors
 from include.operators.retry import POLICY
 
-REPEATED = {errors.ProviderUnavailable, errors.ProviderAway, errors.StaleClaim}
+REPEATED = {errors.ProviderUnavailable, errors.ProviderAway, errors.StoreFull, errors.StaleClaim}
 TREE = [
-    one
-    for one in vars(errors).values()
-    if isinstance(one, type) and issubclass(one, errors.ThroughlineError)
+    one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.ThroughlineError)
 ]
 
 
