@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.exc import OperationalError
 
 from include.artifacts import faults
 from include.artifacts.digests import canonical_json, code_digest
@@ -108,9 +109,12 @@ def run_stage(
         observe(_give_up(work, claim, "stale", hide(_told(error))))
         raise
     except BaseException as error:
-        observe(_give_up(work, claim, "failed", hide(_told(error))))
-        work.log.warning("stage failed", error=hide(str(error)))
-        raise
+        kept = _kept(work) if isinstance(error, OperationalError) else None
+        if kept is None:
+            observe(_give_up(work, claim, "failed", hide(_told(error))))
+            work.log.warning("stage failed", error=hide(str(error)))
+            raise
+        outcome = kept
     observe(outcome.facts)
     faults.reach(stage.name, "committed")
     _project(work, outcome)
@@ -262,6 +266,17 @@ def _commit_reuse(work: Work, claim: Claim, stage_run_id: UUID) -> Outcome:
         _withdraw(session, work)
         _copy_transition(session, work, stage_run_id)
     return Outcome(result, document, "reused")
+
+
+def _kept(work: Work) -> Outcome | None:
+    """Return how the ledger says that this attempt ended well: by a commit of which only the answer was lost."""
+    with transaction() as session:
+        row = session.execute(
+            select(StageRun.status, StageRun.facts).where(
+                StageRun.stage_run_id == work.stage_run_id, StageRun.status.in_(("succeeded", "reused"))
+            )
+        ).one_or_none()
+    return None if row is None else Outcome(row.facts["result"], row.facts, row.status)
 
 
 def _own(session: Session, work: Work, found: list[Artifact]) -> list[Artifact] | None:
@@ -541,7 +556,7 @@ def _give_up(work: Work, claim: Claim, status: str, error: str) -> dict[str, Any
             .values(status=status, facts=document, finished_at=func.now(), error=document["error"])
             .returning(StageRun.stage_run_id)
         ).scalar_one_or_none()
-        # It may have ended otherwise: by a newer attempt, or by a commit of which only the answer was lost.
+        # It may have ended otherwise: a newer attempt ends those that are under way.
         if ended is not None and status == "failed" and work.transition_row is not None:
             session.add(_transition_row(work, work.transition_row, "failed", [document["error"]]))
     return document
