@@ -12,7 +12,8 @@ class Stage:
     `body` is ``module:function``, imported only by the task that runs it. `inputs` and `outputs` are dataset names of
     the deployment's namespace, or ``https://host|path`` for a live source. A stage of scope ``lake`` works on a table
     partition that all jobs share; of scope ``job`` on its job alone. A stage with `outside` inputs (live sources)
-    reuses a finished output only within one clear of its DAG run. `code` names the files that decide its output.
+    reuses a finished output only within one clear of its DAG run. `fans_out` names a list of the result and the stage
+    that runs once per item, the item as its key. `code` names the files that decide its output.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Stage:
     outputs: tuple[str, ...] = ()
     scope: Literal["job", "lake"] = "job"
     outside: bool = False
+    fans_out: tuple[str, str] | None = None
     options: dict[str, Any] = field(default_factory=dict)
     code: tuple[str, ...] = ()
     doc: str = ""

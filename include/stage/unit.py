@@ -225,7 +225,7 @@ def _commit(work: Work, claim: Claim, result: dict[str, Any]) -> Outcome:
             _insert_edges(session, work, pending)
             _insert_rows(session, work, pending)
             _promote(session, work, pending)
-        _withdraw(session, work)
+        _withdraw(session, work, result)
         session.add_all(work.costs)
         if work.transition_row is not None:
             session.add(_transition_row(work, work.transition_row, "success", []))
@@ -263,7 +263,7 @@ def _commit_reuse(work: Work, claim: Claim, stage_run_id: UUID) -> Outcome:
             _copy_edges(session, work, pending, by_digest)
             _copy_rows(session, work, pending)
             _promote(session, work, pending)
-        _withdraw(session, work)
+        _withdraw(session, work, result)
         _copy_transition(session, work, stage_run_id)
     return Outcome(result, document, "reused")
 
@@ -393,10 +393,11 @@ def _insert_artifact(session: Session, work: Work, pending: Pending) -> None:
     session.flush()
 
 
-def _withdraw(session: Session, work: Work) -> None:
+def _withdraw(session: Session, work: Work, result: Mapping[str, Any]) -> None:
     """Supersede what earlier attempts of this stage made for this job and this one neither made nor confirmed.
 
-    A table whose refused rows are mended has no quarantine any more: the old one must not pass for current.
+    A table whose refused rows are mended has no quarantine any more, a shorter script no fifth scene: the old one must
+    not pass for current.
     """
     if work.rehearsal:
         return
@@ -415,6 +416,21 @@ def _withdraw(session: Session, work: Work) -> None:
             Artifact.artifact_id.not_in(
                 [*work.confirmed, *(pending.artifact_id for pending in work.pending)]
             ),
+        )
+        .values(superseded_at=func.now())
+    )
+    if work.declared.fans_out is None:
+        return
+    field, stage = work.declared.fans_out
+    unwanted = select(StageRun.stage_run_id).where(
+        StageRun.job_id == work.job_id, StageRun.stage == stage, StageRun.key.not_in(result[field])
+    )
+    session.execute(
+        update(Artifact)
+        .where(
+            Artifact.job_id == work.job_id,
+            Artifact.stage_run_id.in_(unwanted),
+            Artifact.superseded_at.is_(None),
         )
         .values(superseded_at=func.now())
     )

@@ -43,6 +43,7 @@ WRITE_SCRIPT = Stage(
     body="include.video.stages:write_script",
     inputs=("media/trends", "media/reports"),
     outputs=("media/scripts",),
+    fans_out=("scenes", "content_generation.render_scene"),
     code=(*WORDS, *TRENDS, "include/video/analysis.py", "include/video/writers", "include/video/prices.py"),
     doc="Write the production plan; every figure in it has evidence.",
 )

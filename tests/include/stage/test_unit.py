@@ -29,6 +29,10 @@ SHOUT = Stage(
 FAIL = Stage(
     "fail", "test", "toy_stages:fail", ("media/trends",), ("media/scripts",), code=("include/errors.py",)
 )
+CHOOSE = Stage(
+    "choose", "test", "toy_stages:choose", fans_out=("chosen", "spell"), code=("include/errors.py",)
+)
+SPELL = Stage("spell", "test", "toy_stages:spell", code=("include/errors.py",))
 SKIP = Stage("skip", "test", "toy_stages:skip", code=("include/errors.py",))
 
 
@@ -177,6 +181,23 @@ def test_a_skip_says_why(ledger: str) -> None:
     with transaction() as session:
         run = session.scalars(select(StageRun)).one()
     assert (run.status, run.error) == ("skipped", "SkipStage: no input for 2020-01-01")
+
+
+@pytest.mark.parametrize("fresh", [True, False], ids=["made", "reused"])
+def test_what_fewer_keys_leave_out_is_current_no_more(ledger: str, words: Path, fresh: bool) -> None:
+    job, other = new_job(), new_job()
+    words.write_text("one two three")
+    for first in (2, 3):
+        run_stage(ADMIT, job_id=job, params={"file": str(words)})
+        for word in run_stage(CHOOSE, job_id=job, params={"first": first}).result["chosen"]:
+            run_stage(SPELL, job_id=job, key=word)
+    run_stage(ADMIT, job_id=other, params={"file": str(words)})
+    run_stage(CHOOSE, job_id=other, params={"first": 3})
+    run_stage(SPELL, job_id=other, key="three")
+    again = run_stage(CHOOSE, job_id=job, params={"first": 2, "fresh": fresh})
+    assert again.status == ("succeeded" if fresh else "reused")
+    assert [a.key for a in current(job) if a.kind == "scene"] == ["one", "two"]
+    assert [a.key for a in current(other) if a.kind == "scene"] == ["three"]
 
 
 def test_a_missing_input_is_named(ledger: str) -> None:

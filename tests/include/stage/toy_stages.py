@@ -89,3 +89,33 @@ def first_letter(work: Work) -> dict[str, Any]:
         name="letter.json",
     )
     return {}
+
+
+def choose(work: Work) -> dict[str, Any]:
+    """Choose the first words; the stage `spell` runs once per chosen one."""
+    found = work.input("trends")
+    chosen = json.loads(found.path.read_text())[: work.params["first"]]
+    work.settle(chosen=chosen)
+    work.publish(
+        "script",
+        "",
+        lambda target: target.write_text(json.dumps(chosen)),
+        suffix=".json",
+        media_type="application/json",
+        name="chosen.json",
+    )
+    return {"chosen": chosen}
+
+
+def spell(work: Work) -> dict[str, Any]:
+    work.input("script")
+    work.settle()
+    work.publish(
+        "scene",
+        work.key,
+        lambda target: target.write_text(json.dumps(list(work.key))),
+        suffix=".json",
+        media_type="application/json",
+        name=f"{work.key}.json",
+    )
+    return {}
