@@ -22,7 +22,7 @@ from starlette.routing import Match
 from include.marquez.server import IDENTITY_HEADER, VERSION
 from include.marquez.server.answers import ApiError, answer, coded, error_answer, no_such_page
 from include.marquez.server.database import open_intake, open_pool
-from include.marquez.server.ingest import Ingest
+from include.marquez.server.group_commit import Ingest
 from include.marquez.server.metrics import CONTENT_TYPE, Metrics
 from include.marquez.server.openlineage import Refused
 from include.marquez.server.page import api_page

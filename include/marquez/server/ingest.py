@@ -8,12 +8,9 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-
-import asyncpg  # type: ignore[import-untyped]  # has no stubs
 
 from include.marquez.server import exact_json, history
 from include.marquez.server.fold import Run, apply, begin
@@ -30,37 +27,10 @@ if TYPE_CHECKING:
     from include.marquez.server.database import Connection, Pool
     from include.marquez.server.fold import Io
     from include.marquez.server.history import Read
-    from include.marquez.server.metrics import Metrics
 
 
-ATTEMPTS = 3
-"""How often a transaction is tried that the database broke off to part two that wait for each other."""
-
-
-class Ingest:
-    """Takes events into one database and counts what became of them."""
-
-    def __init__(self, pool: Pool, metrics: Metrics) -> None:
-        self.pool = pool
-        self.metrics = metrics
-
-    async def take(self, events: Sequence[Event]) -> int:
-        """Store events in one transaction; return how many were new. A repeated event changes nothing."""
-        begun = time.monotonic()
-        for attempt in range(ATTEMPTS):
-            try:
-                count = await _take(self.pool, events)
-                break
-            except asyncpg.TransactionRollbackError:
-                if attempt == ATTEMPTS - 1:
-                    raise
-        self.metrics.ingest.observe(time.monotonic() - begun)
-        self.metrics.events["stored"] += count
-        self.metrics.events["repeated"] += len(events) - count
-        return count
-
-
-async def _take(pool: Pool, events: Sequence[Event]) -> int:
+async def store_events(pool: Pool, events: Sequence[Event]) -> set[bytes]:
+    """Store events in one transaction; return the digests of those that were new."""
     intake = Intake(events)
     async with pool.acquire() as connection:
         while True:
@@ -71,9 +41,9 @@ async def _take(pool: Pool, events: Sequence[Event]) -> int:
                     f"BEGIN; SELECT pg_advisory_xact_lock(key) FROM unnest('{{{keys}}}'::bigint[]) AS key"  # noqa: S608
                 )
                 if await intake.learn(connection):
-                    count = await intake.store(connection)
+                    new = await intake.store(connection)
                     await connection.execute("COMMIT")
-                    return count
+                    return new
             except BaseException:
                 await connection.execute("ROLLBACK")
                 raise
@@ -107,7 +77,8 @@ class Intake:
         self.locks = sorted(needed)
         return False
 
-    async def store(self, connection: Connection) -> int:
+    async def store(self, connection: Connection) -> set[bytes]:
+        """Write what the events say; return the digests of those that were new."""
         repeated = [event for event in self.events if event.digest in self.known.digests]
         if repeated:
             await _revive(connection, repeated)
@@ -115,7 +86,7 @@ class Intake:
             (e for e in self.events if e.digest not in self.known.digests), key=lambda e: e.order
         )
         if not self.events:
-            return 0
+            return set()
         self._write_events()
         self._write_namespaces()
         self._name_datasets(self.events)
@@ -140,7 +111,7 @@ class Intake:
                 connection, {key for run in self.late for key in self.runs[run].outputs}
             )
         await self._ask_latest_runs(connection)
-        return len(self.events)
+        return {event.digest for event in self.events}
 
     def _write_events(self) -> None:
         rows = (

@@ -29,7 +29,7 @@ from include.marquez.server.requests import Name, ingest_of, json_object, pool_o
 
 if TYPE_CHECKING:
     from include.marquez.server.database import Connection, Pool
-    from include.marquez.server.ingest import Ingest
+    from include.marquez.server.group_commit import Ingest
 
 router = APIRouter()
 

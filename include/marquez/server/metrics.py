@@ -54,6 +54,7 @@ class Metrics:
         default_factory=lambda: {"read": Histogram(), "write": Histogram()}
     )
     events: Counter[str] = field(default_factory=Counter)
+    transactions: int = 0
     ingest: Histogram = field(default_factory=Histogram)
     removed_runs: int = 0
 
@@ -74,6 +75,8 @@ class Metrics:
         yield "# TYPE lineage_events counter"
         for outcome in OUTCOMES:
             yield f'lineage_events_total{{outcome="{outcome}"}} {self.events[outcome]}'
+        yield "# TYPE lineage_ingest_transactions counter"
+        yield f"lineage_ingest_transactions_total {self.transactions}"
         yield "# TYPE lineage_ingest_seconds histogram"
         yield from self.ingest.lines("lineage_ingest_seconds")
         yield "# TYPE lineage_retention_runs counter"

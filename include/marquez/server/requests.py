@@ -14,7 +14,7 @@ from include.marquez.server.openlineage import malformed, parse_json
 
 if TYPE_CHECKING:
     from include.marquez.server.database import Pool
-    from include.marquez.server.ingest import Ingest
+    from include.marquez.server.group_commit import Ingest
     from include.marquez.server.openlineage import Json
 
 SLASH = "\uffff"
