@@ -105,7 +105,7 @@ def test_the_job_opens_inside_airflow(page: Any, campaign: Any, tmp_path: Path) 
 
 def test_a_dag_run_shows_its_job(page: Any, campaign: Any, tmp_path: Path) -> None:
     page.goto(f"/dags/campaign/runs/{quote(campaign.run_id, safe='')}")
-    page.locator("a[href$='/plugin/lineage_run']").click()  # a tab of the run; the navigation has a link of that name too
+    page.locator("a[href$='/plugin/lineage_run']").click()  # its tab; the navigation has a link of that name
     frame = page.frame_locator("iframe")
     frame.get_by_text(str(campaign.job_id)).first.wait_for()
     picture(page, tmp_path, "dag-run")

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from include.errors import ProviderAway, ProviderRefused, ProviderUnavailable
 from include.marquez.client import MarquezClient
+from tests.loopback import Answering, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,31 +23,16 @@ def answering(answer: Callable[[str, str, bytes], Answer]) -> Iterator[tuple[str
     """A server on this machine that answers as told; yields its address and what it was asked."""
     asked: list[tuple[str, str]] = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Answering):
         def handle_any(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
             asked.append((self.command, self.path))
-            status, text = answer(self.command, self.path, body)
-            self.send_response(status)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(text.encode())))
-            self.end_headers()
-            self.wfile.write(text.encode())
+            status, text = answer(self.command, self.path, self.body())
+            self.answer(status, text.encode(), {"content-type": "application/json"})
 
         do_GET = do_POST = handle_any  # names that the base class asks for
 
-        def log_message(self, *args: Any) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(Handler) as address:
+        yield address, asked
 
 
 @pytest.mark.parametrize(

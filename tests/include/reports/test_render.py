@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +15,7 @@ from pypdf import PdfReader
 from include.errors import ConfigurationError, InvalidInput, QualityGateFailed
 from include.reports import render
 from include.reports.render import Attachment, Limits, Typesetter, typeset
+from tests.loopback import Answering, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,36 +30,25 @@ class Canary:
     """A real web server on loopback that counts who calls."""
 
     def __init__(self) -> None:
+        self.url = ""
         self.hits: list[str] = []
-        canary = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                canary.hits.append(self.path)
-                if self.path.startswith("/redirect"):
-                    self.send_response(302)
-                    self.send_header("Location", "/target")
-                else:
-                    self.send_response(200)
-                    self.send_header("Content-Type", "image/svg+xml")
-                self.end_headers()
-
-            def log_message(self, *arguments: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
-        self.thread.start()
 
 
 @pytest.fixture
 def canary() -> Iterator[Canary]:
     """A web server that nobody may call."""
     found = Canary()
-    yield found
-    found.server.shutdown()
-    found.server.server_close()
+
+    class Handler(Answering):
+        def do_GET(self) -> None:
+            found.hits.append(self.path)
+            if self.path.startswith("/redirect"):
+                self.answer(302, b"", {"Location": "/target"})
+            else:
+                self.answer(200, b"", {"Content-Type": "image/svg+xml"})
+
+    with serving(Handler) as found.url:
+        yield found
 
 
 def page(body: str, head: str = "") -> str:

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -19,6 +17,7 @@ from include.marquez.client import MarquezClient
 from include.stack import airflow_api, credentials, databases, parts, ports, state, status
 from include.stack.postgres import temporary_cluster
 from tests.include.lineage.receiver import receiving
+from tests.loopback import Answering, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,19 +26,11 @@ if TYPE_CHECKING:
     from include.stack.state import Stack
 
 
-class Named(BaseHTTPRequestHandler):
+class Named(Answering):
     """Answers as a lineage server that names itself."""
 
     def do_GET(self) -> None:
-        body = b'{"namespaces":[]}'
-        self.send_response(200)
-        self.send_header("x-lineage-server", "embedded 9.9")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        self.answer(200, {"namespaces": []}, {"x-lineage-server": "embedded 9.9"})
 
 
 @pytest.fixture
@@ -49,10 +40,8 @@ def stack(tmp_path: Path) -> Stack:
 
 @pytest.fixture
 def server() -> Iterator[int]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Named) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield running.server_address[1]
-        running.shutdown()
+    with serving(Named) as address:
+        yield int(address.rsplit(":", 1)[1])
 
 
 def test_the_server_at_the_stacks_own_address_is_named(stack: Stack, server: int) -> None:

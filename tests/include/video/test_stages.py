@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-import threading
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
@@ -39,6 +37,7 @@ from include.video import declared
 from include.video.params import VideoParams
 from include.video.plan import STEPS, read_script
 from include.video.stages import SAMPLE, trend_uuid
+from tests.loopback import Answering, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -268,7 +267,7 @@ def test_a_writer_that_cannot_be_asked_fails_the_stage_and_no_other_writes(
         assert session.scalar(select(func.count()).select_from(Script)) == 0
 
 
-class _Stories(BaseHTTPRequestHandler):
+class _Stories(Answering):
     """One made-up front page, in the shape of the search API."""
 
     def do_GET(self) -> None:
@@ -282,32 +281,18 @@ class _Stories(BaseHTTPRequestHandler):
             }
             for number in range(1, 9)
         ]
-        body = json.dumps({"hits": hits}).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args: Any) -> None:
-        """Keep the test output quiet."""
+        self.answer(200, {"hits": hits})
 
 
 @pytest.fixture
-def hacker_news(ledger: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadingHTTPServer]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Stories)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    monkeypatch.setenv("THROUGHLINE_HACKER_NEWS_URL", f"http://127.0.0.1:{server.server_address[1]}")
-    settings.cache_clear()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+def hacker_news(ledger: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with serving(_Stories) as address:
+        monkeypatch.setenv("THROUGHLINE_HACKER_NEWS_URL", address)
+        settings.cache_clear()
+        yield
 
 
-def test_a_live_source_is_captured_as_it_answered_and_told_in_points(
-    hacker_news: ThreadingHTTPServer,
-) -> None:
+def test_a_live_source_is_captured_as_it_answered_and_told_in_points(hacker_news: None) -> None:
     job = new_job()
     run_all(job, WORDS[:3], source="hacker_news")
     source = current(job)["source"]

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from include.errors import InvalidInput, ProviderRefused, ProviderUnavailable
 from include.video.trends.hacker_news import HackerNewsSource, capture
+from tests.loopback import Answering, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,44 +52,30 @@ class Server:
         self.answers, self.paths = answers, list[str]()
         outer = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(Answering):
             def do_GET(self) -> None:
                 outer.paths.append(self.path)
                 status, body = outer.answers[min(len(outer.paths), len(outer.answers)) - 1]
-                self.send_response_only(status)
-                self.send_header("Date", "Mon, 01 Jun 2026 12:00:00 GMT")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                self.answer(status, body)
 
-            def log_message(self, *args: Any) -> None:
-                """Keep the test output quiet."""
+            def date_time_string(self, timestamp: float | None = None) -> str:
+                return "Mon, 01 Jun 2026 12:00:00 GMT"
 
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.http.serve_forever, args=(0.01,), daemon=True)
-        self.thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.http.server_address[1]}"
+        self.running = ExitStack()
+        self.url = self.running.enter_context(serving(Handler))
 
     def close(self) -> None:
-        self.http.shutdown()
-        self.http.server_close()
-        self.thread.join()
+        self.running.close()
 
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[list[Answer]], Server]]:
-    servers: list[Server] = []
+    with ExitStack() as servers:
 
-    def start(answers: list[Answer]) -> Server:
-        servers.append(Server(answers))
-        return servers[-1]
+        def start(answers: list[Answer]) -> Server:
+            return servers.enter_context(closing(Server(answers)))
 
-    yield start
-    for server in servers:
-        server.close()
+        yield start
 
 
 Serve = Callable[[list[Answer]], Server]

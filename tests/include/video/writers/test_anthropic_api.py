@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from datetime import date
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import anthropic
@@ -26,6 +25,7 @@ from include.video.plan import STEPS, canonical_json
 from include.video.writers.anthropic_api import SYSTEM, AnthropicWriter
 from include.video.writers.evidence import gather
 from include.video.writers.writer import Brief
+from tests.loopback import Answering, serving
 
 MODEL = "claude-sonnet-5-5"
 TODAY = date(2026, 11, 20)
@@ -114,50 +114,30 @@ class Claude:
         self.replies, self.requests, self.headers = replies, list[dict[str, Any]](), list[dict[str, str]]()
         outer = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(Answering):
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                outer.requests.append(body)
+                outer.requests.append(json.loads(self.body()))
                 outer.headers.append({name.lower(): value for name, value in self.headers.items()})
                 status, reply = outer.replies[min(len(outer.requests), len(outer.replies)) - 1]
                 if self.path != "/v1/messages":
                     status, reply = failure(404)
-                content = json.dumps(reply).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(content)))
-                self.send_header("retry-after-ms", "5")
-                self.end_headers()
-                self.wfile.write(content)
+                self.answer(status, reply, {"retry-after-ms": "5"})
 
-            def log_message(self, *args: Any) -> None:
-                """Keep the test output quiet."""
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.http.serve_forever, args=(0.01,), daemon=True)
-        self.thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.http.server_address[1]}"
+        self.running = ExitStack()
+        self.url = self.running.enter_context(serving(Handler))
 
     def close(self) -> None:
-        self.http.shutdown()
-        self.http.server_close()
-        self.thread.join()
+        self.running.close()
 
 
 @pytest.fixture
 def claude() -> Iterator[Callable[[list[Reply]], Claude]]:
-    servers: list[Claude] = []
+    with ExitStack() as servers:
 
-    def start(replies: list[Reply]) -> Claude:
-        servers.append(Claude(replies))
-        return servers[-1]
+        def start(replies: list[Reply]) -> Claude:
+            return servers.enter_context(closing(Claude(replies)))
 
-    yield start
-    for server in servers:
-        server.close()
+        yield start
 
 
 Start = Callable[[list[Reply]], Claude]
