@@ -78,8 +78,18 @@ class Commands(typer.core.TyperGroup):
         try:
             return super().invoke(ctx)
         except ThroughlineError as problem:
-            typer.echo(f"throughline: {problem}", err=True)
-            ctx.exit(2)
+            said = str(problem)
+        except Exception as problem:
+            from psycopg import OperationalError
+
+            # SQLAlchemy has errors of its own, with the driver's as their `orig`.
+            told = getattr(problem, "orig", problem)
+            if not isinstance(told, OperationalError):
+                raise
+            why = str(told).strip().splitlines()[0]
+            said = f"the database does not answer ({why}): `throughline status` says what runs, `make up` starts it"
+        typer.echo(f"throughline: {said}", err=True)
+        ctx.exit(2)
 
 
 cli = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 from sqlalchemy import text
+
+from include.cli.tables import print_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -164,21 +166,21 @@ def _show(job_id: UUID) -> bool:
     with _ledger() as session:
         artifacts = artifacts_of(session, job_id)
         found = traced(session, job_id=job_id)
-    table = Table("kind", "file", "sha256", "made by", "run", box=None, pad_edge=False)
-    for column in table.columns:
-        column.no_wrap = True
+    rows = []
     for artifact in artifacts:
         made = artifact["stage"].rpartition("content_generation.")[2]
-        table.add_row(
-            artifact["kind"],
-            artifact["name"],
-            artifact["sha256"][:12],
-            f"{made} [cyan](reused)[/cyan]" if artifact["reused_from"] else made,
-            artifact["ol_run_id"] or "",
+        rows.append(
+            (
+                artifact["kind"],
+                artifact["name"],
+                artifact["sha256"][:12],
+                Text.assemble(made, (" (reused)" if artifact["reused_from"] else "", "cyan")),
+                artifact["ol_run_id"] or "",
+            )
         )
     reused = sum(artifact["reused_from"] is not None for artifact in artifacts)
     console.print(f"\n[bold]{len(artifacts)} artifacts[/bold], {reused} of them reused from earlier jobs")
-    console.print(table)
+    print_table(("kind", "file", "sha256", "made by", "run"), rows)
     console.print(f"files below {settings().store}/out/{job_id}/")
     console.print(f"{found.traced} of {found.files} traced")
     for path in found.untraced:

@@ -22,8 +22,8 @@ def diff(
     """Say which artifacts differ, and where the difference begins; status 1 when any does."""
     from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
 
+    from include.cli.tables import print_table
     from include.ledger.session import transaction
     from include.proof.diff import diff as compare
     from include.proof.target import find
@@ -51,13 +51,11 @@ def diff(
     console.print(escape(found.sentence) + (f", as of {escape(str(at))}" if at else ""))
     for name, (mine, other) in found.parameters.items():
         console.print(escape(f"parameter {name}: {json.dumps(mine)} / {json.dumps(other)}"))
-    table = Table("artifact", "left", "right", "why", box=None, pad_edge=False)
-    for column in table.columns:
-        column.no_wrap = True
+    rows = []
     for item in found.artifacts:
         if item.state != "same":
             digests = ((item.left or "-")[:12], (item.right or "-")[:12])
-            table.add_row(escape(f"{item.kind} {item.key}".strip()), *digests, escape(item.why))
-    if table.row_count:
-        console.print(table)
+            rows.append((f"{item.kind} {item.key}".strip(), *digests, item.why))
+    if rows:
+        print_table(("artifact", "left", "right", "why"), rows)
     raise typer.Exit(DIFFERENT if found.differs else 0)

@@ -135,27 +135,25 @@ def status(as_json: AsJson = False) -> None:
 
 def _show(seen: StackStatus) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.text import Text
+
+    from include.cli.tables import print_table
 
     console = Console(highlight=False, soft_wrap=True)
     if not seen.running:
         console.print("The stack does not run: make up")
         return
-    table = Table("part", "state", "up since", "pid", "procs", "MiB", "address", box=None, pad_edge=False)
-    for column in table.columns:
-        column.no_wrap = True
+    rows = []
     today = datetime.now(UTC).date()
     for part in seen.parts:
         born = datetime.fromisoformat(part.up_since) if part.up_since else None
         since = born.strftime("%H:%M:%SZ" if born.date() == today else "%d %b %H:%MZ") if born else "-"
-        state = (
-            part.state.lower() if part.state == "RUNNING" else f"[bold red]{part.state.lower()}[/bold red]"
-        )
+        state = Text(part.state.lower(), "" if part.state == "RUNNING" else "bold red")
         size = f"{part.memory_bytes / 2**20:.0f}"
-        table.add_row(
-            part.name, state, since, str(part.pid or "-"), str(part.processes), size, part.address or ""
+        rows.append(
+            (part.name, state, since, str(part.pid or "-"), str(part.processes), size, part.address or "")
         )
-    console.print(table)
+    print_table(("part", "state", "up since", "pid", "procs", "MiB", "address"), rows)
     console.print(f"\nmemory {seen.memory_bytes / 2**20:.0f} MiB    relay: {_delivery(seen.relay)}")
     console.print(f"lineage server: {seen.lineage_server} at {seen.lineage_url}")
     console.print("healthy" if seen.healthy else f"[bold red]not well:[/bold red] {'; '.join(seen.problems)}")

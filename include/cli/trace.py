@@ -145,8 +145,9 @@ def outputs(
 ) -> None:
     """List every current artifact of a job: kind, file, digest, and the stage that made it."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.markup import escape
 
+    from include.cli.tables import print_table
     from include.ledger.history import job_history
     from include.ledger.session import transaction
     from include.proof.outputs import outputs_at
@@ -161,15 +162,15 @@ def outputs(
         return
     console = Console(highlight=False, soft_wrap=True)
     job = history["job"]
-    console.print(f"job {job['job_id']}  {f'as of {at}' if at else job['status']}  {job['theme'] or ''}")
-    table = Table("kind", "key", "file", "sha256", "made by", box=None, pad_edge=False)
-    for column in table.columns:
-        column.no_wrap = True
+    console.print(
+        f"job {job['job_id']}  {f'as of {at}' if at else job['status']}  {escape(job['theme'] or '')}"
+    )
+    rows = []
     for item in history["artifacts"]:
         made = f"{item['stage']}{' (reused)' if item['reused_from'] else ''}"
         file = item.get("file", f"out/{job_id}/{item['name']}")
-        table.add_row(item["kind"], item["key"], file, item["sha256"][:12], made)
-    console.print(table)
+        rows.append((item["kind"], item["key"], file, item["sha256"][:12], made))
+    print_table(("kind", "key", "file", "sha256", "made by"), rows)
 
 
 def jobs(
@@ -177,10 +178,9 @@ def jobs(
     as_json: AsJson = False,
 ) -> None:
     """List the newest jobs."""
-    from rich.console import Console
-    from rich.table import Table
     from sqlalchemy import text
 
+    from include.cli.tables import print_table
     from include.ledger.session import transaction
     from include.stack.adopt import adopt
 
@@ -194,15 +194,16 @@ def jobs(
     if as_json:
         typer.echo(json.dumps(rows, default=str))
         return
-    table = Table("job", "family", "status", "theme", "opened", box=None, pad_edge=False)
-    for column in table.columns:
-        column.no_wrap = True
-    for row in rows:
-        table.add_row(
-            str(row["job_id"]),
-            row["family"],
-            row["status"],
-            row["theme"] or "",
-            f"{row['created_at']:%F %T}Z",
-        )
-    Console(highlight=False, soft_wrap=True).print(table)
+    print_table(
+        ("job", "family", "status", "theme", "opened"),
+        (
+            (
+                str(row["job_id"]),
+                row["family"],
+                row["status"],
+                row["theme"] or "",
+                f"{row['created_at']:%F %T}Z",
+            )
+            for row in rows
+        ),
+    )

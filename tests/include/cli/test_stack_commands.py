@@ -82,6 +82,15 @@ def test_status_of_a_stopped_stack_is_3(prepared: Stack) -> None:
     assert json.loads(said.stdout)["problems"] == ["the stack does not run"]
 
 
+@pytest.mark.parametrize("words", [("jobs",), ("verify",), ("trace", "00" * 32)], ids=lambda words: words[0])
+def test_a_stopped_stack_is_said_in_one_line(prepared: Stack, words: tuple[str, ...]) -> None:
+    said = run(prepared.state_dir, *words)
+    assert said.returncode == 2, said.stderr
+    (line,) = said.stderr.splitlines()
+    assert "the database does not answer" in line
+    assert "make up" in line
+
+
 def test_down_without_a_stack_is_no_failure_and_makes_nothing(tmp_path: Path) -> None:
     said = run(tmp_path / "s", "down")
     assert (said.returncode, said.stdout) == (0, "The stack was not running.\n")
