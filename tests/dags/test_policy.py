@@ -82,6 +82,7 @@ def test_stages_are_those_that_the_families_declare(bag: DagBag, name: str) -> N
             assert (ROOT / place).exists(), f"{task.task_id}: {place}"
 
 
+@pytest.mark.slow
 def test_parsing_loads_nothing_heavy() -> None:
     program = (
         "import sys; from airflow.dag_processing.dagbag import DagBag;"

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def server(lineage_server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:

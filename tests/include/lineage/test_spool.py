@@ -272,6 +272,7 @@ def test_a_large_file_is_renamed_read_on_and_removed_after_a_week(
     assert renamed.exists(), "never removed before all of it is read"
 
 
+@pytest.mark.slow
 def test_many_writers_and_a_reader_at_once_lose_no_line(spool: Spool, events: Events, job: UUID) -> None:
     small = Spool(spool.folder, rotate_bytes=200_000)
     writers = []

@@ -72,6 +72,7 @@ def test_what_only_a_run_knows_is_declared_too() -> None:
         assert all(json.loads(json.dumps(facet))["_schemaURL"] for facet in facets.values())
 
 
+@pytest.mark.slow
 def test_a_task_imports_nothing_heavy_for_its_events(tasks: dict[str, Any]) -> None:
     """The provider waits a few seconds for an event; on a busy machine polars alone takes as long."""
     program = (

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from tests.include.proof.made_runs import Made
 
+pytestmark = pytest.mark.slow
+
 Answers = dict[str, dict[str, Any]]
 
 

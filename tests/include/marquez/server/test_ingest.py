@@ -175,6 +175,7 @@ def woven_answers(scene: Any, runs: list[str]) -> str:
     return re.sub(r'"updatedAt": "(?!2026-03-01)[^"]*"', '"updatedAt": "CLOCK"', text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batches", [False, True])
 def test_interleaved_runs_give_the_same_answers_in_any_order(
     client: Any, make_dataset: Any, scene: Any, batches: bool
@@ -467,6 +468,7 @@ def test_a_lone_surrogate_is_replaced_and_a_long_name_found(scene: Any) -> None:
     assert scene.client.run(run)["jobVersion"]["name"] == long
 
 
+@pytest.mark.slow
 def test_ten_thousand_datasets_in_one_event(scene: Any, make_dataset: Any) -> None:
     outputs = [{"namespace": "file", "name": scene.named(f"d{i:05d}")} for i in range(10_000)]
     scene.post(scene.event("COMPLETE", "wide", str(uuid4()), 1, outputs=outputs))

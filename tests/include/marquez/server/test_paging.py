@@ -56,6 +56,7 @@ def test_events_are_paged_by_key_and_narrowed(scene: Any, direction: str) -> Non
     assert [event["job"]["name"] for event in of_run["events"]] == ["other"]
 
 
+@pytest.mark.slow
 def test_the_total_of_events_is_that_of_the_window_whatever_its_bounds(lineage_server: Any) -> None:
     random = Random(20260301)
     begun = datetime(2026, 2, 27, tzinfo=UTC)

@@ -47,6 +47,7 @@ def test_how_a_job_is_run_leaves_no_trace_in_its_script(brief: Briefs) -> None:
     assert canonical_json(GrammarWriter().write(other).script) == canonical_json(plain)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["sample", "GB", "BR"])
 def test_fifty_seeds_on_one_file_give_forty_narrations(
     brief: Briefs, file: str, request: pytest.FixtureRequest
