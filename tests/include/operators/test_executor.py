@@ -15,13 +15,14 @@ from include.operators.executor import EXIT_CODE
 
 pytestmark = pytest.mark.slow
 
-SCRIPT = """
+SCRIPT = r"""
 import sys
 from include.operators.executor import EndingLocalExecutor
 
 executor = EndingLocalExecutor(parallelism=3)
 executor.start()
-print("workers", *executor.workers, flush=True)
+sys.stdout.write(f"workers {' '.join(map(str, executor.workers))}\n")  # at once: the workers write there too
+sys.stdout.flush()
 for line in sys.stdin:
     executor.sync()
     print("alive", flush=True)
