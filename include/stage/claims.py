@@ -37,7 +37,8 @@ def take_claim(
 
     A rehearsal claims nothing: nobody else reads what it makes.
     """
-    scope = "lake" if stage.scope == "lake" else str(job_id)
+    shared = "lake" if stage.scope == "lake" else str(job_id)
+    scope = "rehearsal" if rehearsal else shared
     with transaction() as session:
         token, attempt = 0, 1
         if not rehearsal:
@@ -82,7 +83,7 @@ def take_claim(
             StageRun(
                 stage_run_id=stage_run_id,
                 job_id=job_id,
-                scope="rehearsal" if rehearsal else scope,
+                scope=scope,
                 family=stage.family,
                 stage=stage.name,
                 key=key,
@@ -98,7 +99,7 @@ def take_claim(
                 try_number=at.try_number,
             )
         )
-    return Claim("rehearsal" if rehearsal else scope, token, attempt)
+    return Claim(scope, token, attempt)
 
 
 def hold(session: Session, work: Work, claim: Claim) -> None:

@@ -13,6 +13,7 @@ from include.stage.work import Pending, Work, insert_blob
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
 
 
@@ -61,16 +62,7 @@ def finish(session: Session, work: Work, status: str, document: dict[str, Any]) 
 def insert_artifact(session: Session, work: Work, pending: Pending) -> None:
     """Insert an artifact; the job's current one of equal kind and key is superseded."""
     session.execute(insert_blob(pending.blob))
-    session.execute(
-        update(Artifact)
-        .where(
-            Artifact.job_id == work.job_id,
-            Artifact.kind == pending.kind,
-            Artifact.key == pending.key,
-            Artifact.superseded_at.is_(None),
-        )
-        .values(superseded_at=func.now())
-    )
+    _supersede(session, work, Artifact.kind == pending.kind, Artifact.key == pending.key)
     if pending.transition_id is not None:
         pending.facts["transition_id"] = str(pending.transition_id)
     session.add(
@@ -105,31 +97,22 @@ def withdraw(session: Session, work: Work, result: Mapping[str, Any]) -> None:
         StageRun.key == work.key,
         StageRun.stage_run_id != work.stage_run_id,
     )
-    session.execute(
-        update(Artifact)
-        .where(
-            Artifact.job_id == work.job_id,
-            Artifact.stage_run_id.in_(earlier),
-            Artifact.superseded_at.is_(None),
-            Artifact.artifact_id.not_in(
-                [*work.confirmed, *(pending.artifact_id for pending in work.pending)]
-            ),
-        )
-        .values(superseded_at=func.now())
-    )
+    kept = [*work.confirmed, *(pending.artifact_id for pending in work.pending)]
+    _supersede(session, work, Artifact.stage_run_id.in_(earlier), Artifact.artifact_id.not_in(kept))
     if work.declared.fans_out is None:
         return
     field, stage = work.declared.fans_out
     unwanted = select(StageRun.stage_run_id).where(
         StageRun.job_id == work.job_id, StageRun.stage == stage, StageRun.key.not_in(result[field])
     )
+    _supersede(session, work, Artifact.stage_run_id.in_(unwanted))
+
+
+def _supersede(session: Session, work: Work, *which: ColumnElement[bool]) -> None:
+    """End that these artifacts of the job are current."""
     session.execute(
         update(Artifact)
-        .where(
-            Artifact.job_id == work.job_id,
-            Artifact.stage_run_id.in_(unwanted),
-            Artifact.superseded_at.is_(None),
-        )
+        .where(Artifact.job_id == work.job_id, Artifact.superseded_at.is_(None), *which)
         .values(superseded_at=func.now())
     )
 
