@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from include.artifacts.scratch import scratch
 from include.lineage.columns.plan import read_plan
 
 if TYPE_CHECKING:
@@ -26,11 +25,11 @@ def derive(
     """
     import polars as pl
 
-    with tempfile.TemporaryDirectory(prefix="throughline-plan-") as folder:
+    with scratch() as folder:
         paths = {}
         frames = []
         for number, (dataset, schema) in enumerate(inputs.items()):
-            path = Path(folder) / f"{number}.parquet"
+            path = folder / f"{number}.parquet"
             pl.DataFrame(schema=dict(schema)).write_parquet(path)
             paths[str(path)] = dataset
             frames.append(pl.scan_parquet(path))
