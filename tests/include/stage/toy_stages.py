@@ -16,6 +16,18 @@ if TYPE_CHECKING:
 CALLS: list[str] = []
 
 
+def _publish_json(work: Work, kind: str, name: str, value: object, key: str = "", **known: Any) -> None:
+    work.publish(
+        kind,
+        key,
+        lambda target: target.write_text(json.dumps(value)),
+        suffix=".json",
+        media_type="application/json",
+        name=name,
+        **known,
+    )
+
+
 def admit(work: Work) -> dict[str, Any]:
     path = Path(work.params["file"])
     source = work.admit("words", path, uri=path.name, media_type="text/plain")
@@ -23,13 +35,11 @@ def admit(work: Work) -> dict[str, Any]:
     CALLS.append("admit")
     words = path.read_text().split()
     trend = Trend(trend_id=None, platform="test", external_id="1", title="one")
-    work.publish(
+    _publish_json(
+        work,
         "trends",
-        "",
-        lambda target: target.write_text(json.dumps(words)),
-        suffix=".json",
-        media_type="application/json",
-        name="words.json",
+        "words.json",
+        words,
         facts={"rows": len(words), "schema": [{"name": "word", "type": "str"}]},
         rows=[trend],
         inputs=[source],
@@ -45,29 +55,14 @@ def shout(work: Work) -> dict[str, Any]:
     row = Script(
         title=text, theme="t", provider="p", model="m", seed=0, target_s=1.0, narration=text, hashtags=[]
     )
-    work.publish(
-        "script",
-        "",
-        lambda target: target.write_text(json.dumps({"text": text})),
-        suffix=".json",
-        media_type="application/json",
-        name="script.json",
-        rows=[row],
-    )
+    _publish_json(work, "script", "script.json", {"text": text}, rows=[row])
     return {"text": text}
 
 
 def fail(work: Work) -> dict[str, Any]:
     work.input("trends")
     work.settle()
-    work.publish(
-        "script",
-        "",
-        lambda target: target.write_text("{}"),
-        suffix=".json",
-        media_type="application/json",
-        name="x.json",
-    )
+    _publish_json(work, "script", "x.json", {})
     raise InvalidInput(work.params.get("says", "words.txt: column 'word' is missing"))
 
 
@@ -80,14 +75,7 @@ def first_letter(work: Work) -> dict[str, Any]:
     letter = json.loads(found.path.read_text())[0][0]
     work.settle(inputs=(), letter=letter)
     CALLS.append("first_letter")
-    work.publish(
-        "words",
-        "",
-        lambda target: target.write_text(json.dumps(letter)),
-        suffix=".json",
-        media_type="application/json",
-        name="letter.json",
-    )
+    _publish_json(work, "words", "letter.json", letter)
     return {}
 
 
@@ -96,26 +84,12 @@ def choose(work: Work) -> dict[str, Any]:
     found = work.input("trends")
     chosen = json.loads(found.path.read_text())[: work.params["first"]]
     work.settle(chosen=chosen)
-    work.publish(
-        "script",
-        "",
-        lambda target: target.write_text(json.dumps(chosen)),
-        suffix=".json",
-        media_type="application/json",
-        name="chosen.json",
-    )
+    _publish_json(work, "script", "chosen.json", chosen)
     return {"chosen": chosen}
 
 
 def spell(work: Work) -> dict[str, Any]:
     work.input("script")
     work.settle()
-    work.publish(
-        "scene",
-        work.key,
-        lambda target: target.write_text(json.dumps(list(work.key))),
-        suffix=".json",
-        media_type="application/json",
-        name=f"{work.key}.json",
-    )
+    _publish_json(work, "scene", f"{work.key}.json", list(work.key), key=work.key)
     return {}
