@@ -208,9 +208,20 @@ class RunningStack:
                 for waiting in self.api.open_reviews():
                     self.api.answer_review(waiting, review, f"{review} by a test")
             if time.monotonic() > deadline:
-                tasks = [(t["task_id"], t["state"]) for t in self.api.task_instances(dag_id, run_id)]
-                pytest.fail(f"{dag_id} {run_id} is still {state} after {minutes} minutes: {tasks}")
+                pytest.fail(
+                    f"{dag_id} {run_id} is still {state} after {minutes} minutes: {self.unfinished()}"
+                )
             time.sleep(0.5)
+
+    def unfinished(self) -> list[str]:
+        """Tell of every task that has not succeeded, in every run that goes on, with its state and try."""
+        return [
+            f"{dag_id} {run['dag_run_id']} {task['task_id']}[{task['map_index']}]: {task['state']}, try {task['try_number']}"
+            for dag_id in self.api.dags()
+            for run in self.api.dag_runs(dag_id, ("running", "queued"))
+            for task in self.api.task_instances(dag_id, run["dag_run_id"])
+            if task["state"] not in {"success", "skipped"}
+        ]
 
     def run(self, dag_id: str, conf: dict[str, Any], *, review: str | None = None) -> tuple[str, str]:
         run_id = self.trigger(dag_id, conf)

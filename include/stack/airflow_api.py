@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import urllib.request
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from include.stack.state import Stack
 
 UNREACHABLE = "unreachable"
-PARKED = timedelta(seconds=10)
 COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 
 
@@ -120,20 +118,10 @@ class Api:
         return found
 
     def open_reviews(self) -> list[dict[str, Any]]:
-        """Return the reviews that wait for a person, newest last.
-
-        Only of tasks that have been parked for a while: Airflow's scheduler fails a task that is answered before it
-        has heard that the task's process ended, which takes it a loop or two. No person is that quick.
-        """
-        path = "/api/v2/dags/~/dagRuns/~/hitlDetails?response_received=false&limit=100"
+        """Return the reviews that wait for a person, newest last."""
+        path = "/api/v2/dags/~/dagRuns/~/hitlDetails?response_received=false&order_by=created_at&limit=100"
         found: list[dict[str, Any]] = self._ask("GET", path)["hitl_details"]
-        settled = datetime.now(UTC) - PARKED
-        return [
-            review
-            for review in found
-            if review["task_instance"]["state"] == "awaiting_input"
-            and datetime.fromisoformat(review["created_at"]) < settled
-        ]
+        return [review for review in found if review["task_instance"]["state"] == "awaiting_input"]
 
     def answer_review(self, review: dict[str, Any], option: str, reason: str) -> None:
         """Answer one review as this user."""

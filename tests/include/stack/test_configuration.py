@@ -70,7 +70,7 @@ def test_no_secret_and_no_path_is_in_it() -> None:
         ("api", "enable_swagger_ui", "False"),
         ("scheduler", "scheduler_health_check_server_host", "127.0.0.1"),
         ("core", "load_examples", "False"),
-        ("core", "executor", "include.operators.executor.EndingLocalExecutor"),
+        ("core", "executor", "include.operators.executor.WatchfulLocalExecutor"),
         ("core", "simple_auth_manager_users", "admin:admin"),
         ("workers", "max_failed_heartbeats", "60"),
         ("openlineage", "execute_in_thread", "True"),
