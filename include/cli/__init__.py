@@ -81,13 +81,19 @@ class Commands(typer.core.TyperGroup):
             said = str(problem)
         except Exception as problem:
             from psycopg import OperationalError
+            from psycopg.errors import QueryCanceled
 
             # SQLAlchemy has errors of its own, with the driver's as their `orig`.
             told = getattr(problem, "orig", problem)
             if not isinstance(told, OperationalError):
                 raise
             why = str(told).strip().splitlines()[0]
-            said = f"the database does not answer ({why}): `throughline status` says what runs, `make up` starts it"
+            if isinstance(told, QueryCanceled):
+                said = (
+                    f"the database gave up a question ({why}): ask for less, or again when it has less to do"
+                )
+            else:
+                said = f"the database does not answer ({why}): `throughline status` says what runs, `make up` starts it"
         typer.echo(f"throughline: {said}", err=True)
         ctx.exit(2)
 

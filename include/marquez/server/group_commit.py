@@ -2,7 +2,7 @@
 
 A transaction costs several round trips and one flush of the disk, whatever it holds: under load they are paid once for
 all clients that wait. Without load an event has its transaction to itself. An event that the database refuses takes no
-other with it: a transaction that fails is done again, event by event.
+other with it: a transaction that fails is done again, event by event, unless it failed because the database is away.
 """
 
 from __future__ import annotations
@@ -28,6 +28,16 @@ SHARED_EVENTS = 64
 """Most events of one shared transaction."""
 SHARED_CHARS = 256 * 1024
 """Events of more characters have a transaction of their own: others should not wait for them."""
+
+AWAY = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+)
+"""What no event can cause."""
 
 
 class Ingest:
@@ -74,11 +84,13 @@ class Ingest:
         try:
             new = await self._store([event for event, _ in group])
         except Exception as error:
-            if len(group) > 1:
+            if len(group) > 1 and not isinstance(error, AWAY):
                 for one in group:
                     await self._commit([one])
-            elif not group[0][1].done():  # its request may have been given up
-                group[0][1].set_exception(error)
+                return
+            for _, asked in group:
+                if not asked.done():  # its request may have been given up
+                    asked.set_exception(error)
             return
         for event, asked in group:
             if not asked.done():

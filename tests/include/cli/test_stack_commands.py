@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import text
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from include.cli import COMMANDS, cli, load
+from include.cli import COMMANDS, Entry, cli, load
+from include.ledger.session import transaction
 from include.stack import credentials, parts, state
 
 if TYPE_CHECKING:
@@ -89,6 +91,24 @@ def test_a_stopped_stack_is_said_in_one_line(prepared: Stack, words: tuple[str, 
     (line,) = said.stderr.splitlines()
     assert "the database does not answer" in line
     assert "make up" in line
+
+
+def ask_for_too_much() -> None:
+    """A command whose question the ledger gives up."""
+    with transaction() as session:
+        session.execute(text("SET statement_timeout = 20"))
+        session.execute(text("SELECT pg_sleep(60)"))
+
+
+def test_a_question_that_took_too_long_is_not_called_a_database_that_is_away(
+    ledger: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("include.cli.COMMANDS", (Entry("much", __name__, "ask_for_too_much"),))
+    said = CliRunner().invoke(cli, ["much"])
+    assert said.exit_code == 2
+    (line,) = said.stderr.splitlines()
+    assert "gave up a question (canceling statement due to statement timeout)" in line
+    assert "does not answer" not in line
 
 
 def test_down_without_a_stack_is_no_failure_and_makes_nothing(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from include.marquez.server.database import open_intake, open_pool
-from include.marquez.server.group_commit import SHARED_CHARS, SHARED_EVENTS, Ingest
+from include.marquez.server.group_commit import AWAY, SHARED_CHARS, SHARED_EVENTS, Ingest
 from include.marquez.server.metrics import Metrics
 from include.marquez.server.openlineage import Event, read_event
 
@@ -78,6 +78,23 @@ def test_a_refused_event_takes_no_other_with_it(dsn: str) -> None:
     assert [answers[0], answers[2]] == [1, 1]
     assert isinstance(answers[1], asyncpg.DataError)
     assert stored == 2
+
+
+def test_a_database_that_is_away_is_asked_once_for_all(postgres: Postgres, dsn: str) -> None:
+    async def at_once() -> tuple[list[Any], Metrics]:
+        await (await open_pool(dsn)).close()  # it migrates
+        pool = await open_intake(dsn)
+        ingest = Ingest(pool, metrics := Metrics())
+        postgres.drop_database(dsn)
+        answers = await asyncio.gather(*(ingest.take([told()]) for _ in range(20)), return_exceptions=True)
+        pool.terminate()
+        return answers, metrics
+
+    answers, metrics = asyncio.run(at_once())
+    assert len(answers) == 20
+    assert all(isinstance(answer, AWAY) for answer in answers)
+    assert metrics.transactions == 1
+    assert metrics.events["stored"] == 0
 
 
 def test_large_events_and_batches_have_a_transaction_of_their_own(dsn: str) -> None:
