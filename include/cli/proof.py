@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -12,6 +14,7 @@ from uuid import UUID
 import typer
 
 if TYPE_CHECKING:
+    from include.marquez.client import MarquezClient
     from include.proof.reconcile import Reconciled
     from include.proof.whereabouts import Orchestrator
 
@@ -19,6 +22,10 @@ BROKEN = 1
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Days = Annotated[
     float | None, typer.Option(min=0.0, help="Compare the lineage server for runs of the last days only.")
+]
+TokenVariable = Annotated[
+    str | None,
+    typer.Option(help="With --to: the environment variable that holds that server's bearer token."),
 ]
 Grace = Annotated[float, typer.Option(help="Leave runs alone that ended less than this ago, in seconds.")]
 
@@ -117,6 +124,7 @@ def reconcile(
     to: Annotated[
         str | None, typer.Option(help="Compare this server and change nothing; status 1 if it differs.")
     ] = None,
+    token_variable: TokenVariable = None,
     server: Annotated[bool, typer.Option(help="Also requeue what the lineage server lost.")] = True,
     days: Days = None,
     as_json: AsJson = False,
@@ -126,7 +134,7 @@ def reconcile(
 
     adopt()
     if to is not None:
-        _compare_with(to, job, _ago(days), as_json=as_json)
+        _compare_with(_server(to, token_variable), job, _ago(days), as_json=as_json)
         return
     mended = _mend(server=server, grace_s=grace_s, job=job, since=_ago(days))
     if as_json:
@@ -139,12 +147,21 @@ def _ago(days: float | None) -> datetime | None:
     return None if days is None else datetime.now(UTC) - timedelta(days=days)
 
 
-def _compare_with(url: str, job: UUID | None, since: datetime | None, *, as_json: bool) -> None:
-    from include.ledger.session import transaction
+def _server(url: str, token_variable: str | None) -> MarquezClient:
+    from include.errors import ConfigurationError
     from include.marquez.client import MarquezClient
+
+    token = os.environ.get(token_variable) if token_variable else None
+    if token_variable and not token:
+        raise ConfigurationError(f"--token-variable: the environment has no {token_variable}")
+    return MarquezClient(url, token=token)
+
+
+def _compare_with(server: MarquezClient, job: UUID | None, since: datetime | None, *, as_json: bool) -> None:
+    from include.ledger.session import transaction
     from include.proof.differences import compare
 
-    with MarquezClient(url) as client, transaction() as session:
+    with server as client, transaction() as session:
         compared = compare(session, client, job_id=job, since=since)
     if as_json:
         typer.echo(json.dumps(asdict(compared), default=str))
@@ -152,7 +169,7 @@ def _compare_with(url: str, job: UUID | None, since: datetime | None, *, as_json
         for difference in compared.differences:
             typer.echo(str(difference))
         typer.echo(
-            f"{url}: {compared.jobs} jobs, {compared.datasets} datasets, {compared.runs} runs, "
+            f"{client.url}: {compared.jobs} jobs, {compared.datasets} datasets, {compared.runs} runs, "
             f"{len(compared.differences)} differences"
         )
     raise typer.Exit(BROKEN if compared.differences else 0)
@@ -228,16 +245,36 @@ def replay(
     to: Annotated[
         str | None, typer.Option(help="Send to this server now; delivery state stays as it is.")
     ] = None,
+    token_variable: TokenVariable = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Send events again: by the relay to the server in use, or with --to straight to any server, in order."""
+    """Send events again: by the relay to the server in use, or with --to straight to any server, in order.
+
+    Status 1 if that server refused any.
+    """
     from include.ledger.session import relay_dsn
-    from include.marquez.client import MarquezClient
     from include.proof.replay import reset, send
     from include.stack.adopt import adopt
 
     adopt()
     if to is None:
-        typer.echo(f"{reset(relay_dsn(), job_id=job, dead=dead)} events wait for the relay")
+        waiting = reset(relay_dsn(), job_id=job, dead=dead)
+        typer.echo(json.dumps({"waiting": waiting}) if as_json else f"{waiting} events wait for the relay")
         return
-    with MarquezClient(to) as client:
-        typer.echo(f"{send(relay_dsn(), client.deliver, job_id=job, dead=dead)} events sent to {to}")
+    with _server(to, token_variable) as client:
+        sent = send(relay_dsn(), client, job_id=job, dead=dead, progress=_counting)
+    if as_json:
+        typer.echo(json.dumps(asdict(sent)))
+    else:
+        for event in sent.refused:
+            typer.echo(
+                f"{event.event_type or 'declaration'} {event.job_name} {event.run_id or ''}: {event.error}"
+            )
+        refused = f", {len(sent.refused)} refused" if sent.refused else ""
+        typer.echo(f"{sent.taken} events sent to {to}{refused}")
+    raise typer.Exit(BROKEN if sent.refused else 0)
+
+
+def _counting(done: int, total: int) -> None:
+    if sys.stderr.isatty():
+        typer.echo(f"\r{done} of {total} events", err=True, nl=done == total)

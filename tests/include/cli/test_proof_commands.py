@@ -120,9 +120,24 @@ def test_a_replay_into_another_server_leaves_no_difference_there(made: Made, lin
         assert before.exit_code == 1
         assert "no such run" in before.stdout
         assert run("replay", "--to", empty.url).stdout == f"4 events sent to {empty.url}\n"
+        again = run("replay", "--to", empty.url, "--json")
+        assert json.loads(again.stdout) == {"taken": 4, "refused": []}
         after = run("reconcile", "--to", empty.url)
         assert (after.exit_code, after.stdout) == (
             0,
             f"{empty.url}: 2 jobs, 3 datasets, 2 runs, 0 differences\n",
         )
         assert json.loads(run("reconcile", "--to", empty.url, "--json").stdout)["differences"] == []
+
+
+def test_a_replay_and_a_comparison_open_another_server_with_the_token_of_a_variable(
+    made: Made, lineage_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with lineage_server.another(MARQUEZ_TOKEN="s3cret") as locked:
+        assert run("replay", "--to", locked.url).exit_code == 2
+        missing = run("replay", "--to", locked.url, "--token-variable", "TOKEN_OF_MINE")
+        assert (missing.exit_code, "no TOKEN_OF_MINE" in missing.stderr) == (2, True)
+        monkeypatch.setenv("TOKEN_OF_MINE", "s3cret")
+        told = run("replay", "--to", locked.url, "--token-variable", "TOKEN_OF_MINE")
+        assert told.stdout == f"4 events sent to {locked.url}\n"
+        assert run("reconcile", "--to", locked.url, "--token-variable", "TOKEN_OF_MINE").exit_code == 0

@@ -94,7 +94,7 @@ def test_a_replay_sends_what_holds_now(ledger: str, job: UUID) -> None:
     got: list[dict[str, Any]] = []
     drain_once(ledger, ByFunction(got.append))
     got.clear()
-    assert replay.send(ledger, got.append) == 2
+    assert replay.send(ledger, ByFunction(got.append)) == replay.Sent(taken=2)
     assert replay.reset(ledger) == 2
     drain_once(ledger, ByFunction(got.append))
     said = [(event["job"]["name"], event["job"]["facets"]["documentation"]["description"]) for event in got]

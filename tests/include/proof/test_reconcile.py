@@ -8,17 +8,18 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from include.errors import ConfigurationError, InvalidInput, ProviderUnavailable
+from include.errors import ConfigurationError, InvalidInput, ProviderRefused, ProviderUnavailable
 from include.ledger.jobs import close_job
 from include.ledger.session import transaction
 from include.marquez.client import MarquezClient
 from include.operators.whereabouts import Airflow, connect
 from include.proof.differences import compare
 from include.proof.reconcile import reconcile
-from include.proof.replay import reset, send
+from include.proof.replay import Sent, reset, send
 from include.proof.requeue import MOST_DELIVERIES
 from include.proof.verify import oracle, verify
 from include.settings import settings
+from tests.include.lineage.by_function import ByFunction
 from tests.include.proof.airflow_api import PASSWORD, serving
 from tests.include.proof.made_runs import ADMIT, FAIL, SHOUT, deliver
 
@@ -398,9 +399,37 @@ def test_a_replay_fills_an_empty_server_and_nothing_differs(delivered: Made, lin
     reconcile(made.dsn, grace_s=0.0)
     before = made.sql("SELECT seq, delivered_at, attempts FROM event ORDER BY seq")
     with lineage_server.another() as empty, MarquezClient(empty.url) as client:
-        assert send(made.dsn, client.deliver) == len(before)
+        assert send(made.dsn, client) == Sent(taken=len(before))
         assert differences(client) == set()
     assert made.sql("SELECT seq, delivered_at, attempts FROM event ORDER BY seq") == before
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 500])
+def test_a_replay_leaves_out_the_run_that_is_refused_and_no_other(
+    made: Made, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    made.sql("DELETE FROM event")
+    told = [("admit", "START"), ("shout", "START"), ("admit", "COMPLETE"), ("shout", "COMPLETE")]
+    made.tell(*(made.event(task, kind, minute) for minute, (task, kind) in enumerate(told)))
+    first = str(made.runs["admit"])
+    bodies = [body for (body,) in made.sql("SELECT body FROM event ORDER BY seq")]
+    of_first = [body for body in bodies if body["run"]["runId"] == first]
+    got: list[dict[str, Any]] = []
+
+    def take(event: dict[str, Any]) -> None:
+        if event["run"]["runId"] == first:
+            raise ProviderRefused("not this run")
+        got.append(event)
+
+    monkeypatch.setattr("include.proof.replay.CHUNK", chunk)
+    steps: list[tuple[int, int]] = []
+    sent = send(made.dsn, ByFunction(take), progress=lambda done, total: steps.append((done, total)))
+    assert got == [body for body in bodies if body["run"]["runId"] != first]
+    assert sent.taken == len(got) > 0
+    assert [one.run_id for one in sent.refused] == [first] * len(of_first)
+    assert sent.refused[0].error == "422: not this run"
+    assert steps[-1] == (len(bodies), len(bodies))
+    assert len(steps) == -(-len(bodies) // chunk)
 
 
 def test_a_dead_event_is_replayed(made: Made) -> None:
