@@ -49,7 +49,7 @@ def video() -> None:
             task_id="write_script", stage=declared.WRITE_SCRIPT, returns="scenes", only_when_triggered=True
         )
         spoken = StageOperator(task_id="speak", stage=declared.SPEAK)
-        scenes = StageOperator.partial(task_id="render_scene", stage=declared.RENDER_SCENE)
+        scenes = StageOperator.of_each("render_scene", declared.RENDER_SCENE)
         script >> spoken >> scenes.expand(key=script.output)
 
     composed = StageOperator(task_id="composition", stage=declared.COMPOSITION)

@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 class StageOperator(BaseOperator):
     """Run one stage for the job of this run.
 
-    `only_when_triggered` ends a scheduled run before this task. `key` tells apart what one stage makes several of: a scene number, a lead, a partition. `returns` names the list of
-    the result that later tasks are mapped over (Airflow maps over return values only). The lineage methods are
-    lazy and free of side effects; they read `declared` and the facts that the unit of work handed over.
+    `only_when_triggered` ends a scheduled run before this task. `key` tells apart what one stage makes several of: a
+    scene number, a lead, a partition. `returns` names the list of the result that later tasks are mapped over (Airflow
+    maps over return values only). The lineage methods are lazy and free of side effects; they read `declared` and the
+    facts that the unit of work handed over.
     """
 
     ui_color = "#e6f2e4"
@@ -57,6 +58,11 @@ class StageOperator(BaseOperator):
         self.only_when_triggered = only_when_triggered
         self.job_id = job_id
         self.facts: dict[str, Any] = {}
+
+    @classmethod
+    def of_each(cls, task_id: str, stage: Stage) -> Any:
+        """Return the stage's task to be mapped with `expand`; Airflow asks no mapped task for its own documentation."""
+        return cls.partial(task_id=task_id, stage=stage, doc_md=stage.doc)
 
     def execute(self, context: Context) -> Any:
         """Return the stage's small result, or the one field of it that others are mapped over; skip in a scheduled run what only a person asks for."""
