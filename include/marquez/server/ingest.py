@@ -8,11 +8,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from include.marquez.server import exact_json, history
+from include.marquez.server import exact_json, history, rows
 from include.marquez.server.fold import Run, apply, begin
 from include.marquez.server.identity import dataset_id, job_id, lock_keys, made_of
 from include.marquez.server.known import Wanted, read
@@ -87,20 +86,22 @@ class Intake:
         )
         if not self.events:
             return set()
-        self._write_events()
-        self._write_namespaces()
+        rows.add_events(self.writes, self.events)
+        rows.add_namespaces(self.writes, self.wanted.namespaces, self.known.namespaces)
         self._name_datasets(self.events)
         await self._fold_runs(connection)
         self._tell_jobs()
         self._tell_datasets()
         changed = self._make_job_versions()
-        self._write_runs()
+        self._place_runs()
         self._write_parents()
-        self._write_jobs()
-        self._write_edges(changed)
+        rows.put_runs(self.writes, self.runs.values(), self._names())
+        rows.put_jobs(self.writes, self.jobs.values())
+        rows.draw_edges(self.writes, changed)
         written, reads, behind = self._plan_versions()
-        self._write_datasets()
-        self._write_io()
+        rows.put_datasets(self.writes, self.tables.values())
+        self._write_names()
+        rows.put_io(self.writes, self.runs.values())
         await self.writes.run(connection)
         if behind:
             reads += await history.lay_late(connection, behind)
@@ -110,46 +111,8 @@ class Intake:
             await history.draw_columns(
                 connection, {key for run in self.late for key in self.runs[run].outputs}
             )
-        await self._ask_latest_runs(connection)
+        await rows.ask_latest_runs(connection, self.jobs.values())
         return {event.digest for event in self.events}
-
-    def _write_events(self) -> None:
-        rows = (
-            (e.digest, e.kind if e.listed else "L", e.time, e.type, e.run, *(e.job or (None, None)), e.body)
-            for e in self.events
-        )
-        self.writes.add(
-            "INSERT INTO event (digest, kind, event_time, event_type, run_id, job_namespace, job_name, body)"
-            ' SELECT digest, kind::"char", event_time, event_type, run_id, job_namespace, job_name, body FROM unnest('
-            "$1::bytea[], $2::text[], $3::timestamptz[], $4::text[], $5::uuid[], $6::text[], $7::text[], $8::text[])"
-            " AS e(digest, kind, event_time, event_type, run_id, job_namespace, job_name, body)",
-            *columns(rows),
-        )
-        days = Counter(e.time.date() for e in self.events if e.kind == "R" and e.listed)
-        if days:
-            self.writes.add(
-                "INSERT INTO event_count AS c (day, shard, n) SELECT d.day, pg_backend_pid() % 8, d.n"
-                " FROM unnest($1::date[], $2::bigint[]) AS d(day, n)"
-                " ON CONFLICT (day, shard) DO UPDATE SET n = c.n + excluded.n",
-                *columns(sorted(days.items())),
-            )
-
-    def _write_namespaces(self) -> None:
-        """Add the namespaces that are new, were hidden, or are older than was known."""
-        rows = []
-        for name, at in sorted(self.wanted.namespaces.items()):
-            created, stated, hidden = self.known.namespaces.get(name, (None, False, False))
-            if created is None or hidden or (not stated and at < created):
-                rows.append((name, at))
-        if rows:
-            self.writes.add(
-                "INSERT INTO namespace AS n (name, created_at, updated_at)"
-                " SELECT s.name, s.at, s.at FROM unnest($1::text[], $2::timestamptz[]) AS s(name, at)"
-                " ON CONFLICT (name) DO UPDATE SET hidden = false,"
-                " created_at = CASE WHEN n.stated THEN n.created_at ELSE least(n.created_at, excluded.created_at) END,"
-                " updated_at = CASE WHEN n.stated THEN n.updated_at ELSE least(n.updated_at, excluded.updated_at) END",
-                *columns(rows),
-            )
 
     # --- which dataset a name means --------------------------------------------------------------------------------------
 
@@ -288,119 +251,21 @@ class Intake:
         new = [v for v in earliest.values() if not _holds(held[v.job], v)]
         if not new:
             return changed
-        self.writes.add(
-            "INSERT INTO job_version AS v (id, job_id, version, created_at, location, inputs, outputs)"
-            " SELECT n.id, n.job_id, n.version, n.at, n.location,"
-            " ARRAY(SELECT jsonb_array_elements_text(n.inputs::jsonb)::uuid),"
-            " ARRAY(SELECT jsonb_array_elements_text(n.outputs::jsonb)::uuid)"
-            " FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::text[], $6::text[], $7::text[])"
-            " AS n(id, job_id, version, at, location, inputs, outputs)"
-            " ON CONFLICT (id) DO UPDATE SET created_at = least(v.created_at, excluded.created_at)",
-            *columns(version.row() for version in sorted(new, key=lambda version: version.id)),
-        )
+        rows.add_job_versions(self.writes, new)
         return changed
 
-    # --- writing ------------------------------------------------------------------------------------------------------
+    # --- whose runs, whose names ---------------------------------------------------------------------------------------
 
-    def _write_jobs(self) -> None:
-        rows = [
-            (
-                job.id,
-                *job.name,
-                job_id(*job.now("parent")) if job.now("parent") else None,
-                "STREAM" if (job.now("type") or [""])[0] == "STREAMING" else "BATCH",
-                job.created,
-                job.updated,
-                job.now("location"),
-                job.now("description"),
-                exact_json.dumps([label for label in (job.now("type") or ["", None, None])[1:] if label]),
-                exact_json.dumps(job.attributes),
-                exact_json.dumps(job.now("facets") or {}),
-                job.current_version,
-                job.made_at,
-                job.made_by,
-                job.made_strong,
-                job.latest_run,
-                job.latest_state,
-                job.latest_at,
-            )
-            for job in sorted(self.jobs.values(), key=lambda job: job.id)
-        ]
-        if not rows:
-            return
-        self.writes.add(
-            "INSERT INTO job (id, namespace, name, parent_id, type, created_at, updated_at, location, description, labels,"
-            " attributes, facets, current_version, version_at, version_by, version_strong, latest_run, latest_state,"
-            " latest_at)"
-            " SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::timestamptz[],"
-            " $7::timestamptz[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::uuid[],"
-            " $14::timestamptz[], $15::uuid[], $16::boolean[], $17::uuid[], $18::text[], $19::timestamptz[])"
-            " ON CONFLICT (id) DO UPDATE SET parent_id = excluded.parent_id, type = excluded.type,"
-            " created_at = excluded.created_at, updated_at = excluded.updated_at, location = excluded.location,"
-            " description = excluded.description, labels = excluded.labels, attributes = excluded.attributes,"
-            " facets = excluded.facets, current_version = excluded.current_version, version_at = excluded.version_at,"
-            " version_by = excluded.version_by, version_strong = excluded.version_strong,"
-            " latest_run = excluded.latest_run, latest_state = excluded.latest_state, latest_at = excluded.latest_at,"
-            " hidden = false",
-            *columns(rows),
-        )
-
-    def _write_runs(self) -> None:
-        new: list[tuple[Any, ...]] = []
-        again: list[tuple[Any, ...]] = []
-        names = self._names()
+    def _place_runs(self) -> None:
+        """Tell jobs of their runs; a run that its events now name another job of leaves the one that it was under."""
         for run in sorted(self.runs.values(), key=lambda run: run.id):
-            nominal_start, nominal_end = run.nominal
-            job = job_id(*run.job)
-            texts: tuple[str | None, str | None]
-            texts = facets, job_facets = exact_json.dumps(run.facets), exact_json.dumps(run.job_facets)
-            if run.stored:
-                # What did not change is left where it lies: these are the large values of the row.
-                texts = (
-                    None if facets == run.stored[0] else facets,
-                    None if job_facets == run.stored[1] else job_facets,
-                )
-            row = (
-                run.id,
-                job,
-                run.created,
-                run.updated,
-                nominal_start,
-                nominal_end,
-                run.state,
-                run.started,
-                run.ended,
-                run.sort_at,
-                exact_json.dumps(run.args),
-                *texts,
-                run.fold(),
-                JobVersion.of_run(run, names).version if run.version_at else None,
-            )
-            (again if run.stored else new).append(row)
-            held = self.known.runs.get(run.id)
-            if held is not None and held.job_id != job:
-                self.jobs[held.job_id].asks = True
-            self.jobs[job].has_run(run.id, run.sort_at, run.state)
-        if new:
-            self.writes.add(
-                f"INSERT INTO run ({RUN_COLUMNS}) SELECT * FROM {RUN_ROWS}"  # noqa: S608  # constants
-                " ON CONFLICT (id) DO UPDATE SET job_id = excluded.job_id, created_at = excluded.created_at,"
-                " updated_at = excluded.updated_at, nominal_start = excluded.nominal_start,"
-                " nominal_end = excluded.nominal_end, state = excluded.state, started_at = excluded.started_at,"
-                " ended_at = excluded.ended_at, sort_at = excluded.sort_at, args = excluded.args,"
-                " facets = excluded.facets, job_facets = excluded.job_facets, fold = excluded.fold,"
-                " job_version = excluded.job_version",
-                *columns(new),
-            )
-        if again:
-            self.writes.add(
-                "UPDATE run r SET job_id = n.job_id, created_at = n.created_at, updated_at = n.updated_at,"  # noqa: S608  # constants
-                " nominal_start = n.nominal_start, nominal_end = n.nominal_end, state = n.state,"
-                " started_at = n.started_at, ended_at = n.ended_at, sort_at = n.sort_at, args = n.args,"
-                " facets = coalesce(n.facets, r.facets), job_facets = coalesce(n.job_facets, r.job_facets),"
-                f" fold = n.fold, job_version = n.job_version FROM {RUN_ROWS} AS n({RUN_COLUMNS}) WHERE r.id = n.id",
-                *columns(again),
-            )
+            self._place(run.id, job_id(*run.job), run.sort_at, run.state)
+
+    def _place(self, run_id: UUID, job: UUID, at: datetime, state: str) -> None:
+        held = self.known.runs.get(run_id)
+        if held is not None and held.job_id != job:
+            self.jobs[held.job_id].asks = True
+        self.jobs[job].has_run(run_id, at, state)
 
     def _write_parents(self) -> None:
         """A parent known only from its children is a run that began no later than its first child's first event."""
@@ -419,139 +284,16 @@ class Intake:
         if not children:
             return
         for run_id, (job, at) in children.items():
-            held = self.known.runs.get(run_id)
-            if held is not None and held.job_id != job:
-                self.jobs[held.job_id].asks = True
-            self.jobs[job].has_run(run_id, at, "RUNNING")
-        self.writes.add(
-            "INSERT INTO run AS r (id, job_id, created_at, updated_at, state, started_at, sort_at, child_at, args, facets,"
-            " job_facets)"
-            " SELECT p.id, p.job_id, p.at, p.at, 'RUNNING', p.at, p.at, p.at, '{}', '{}', '{}'"
-            " FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS p(id, job_id, at)"
-            " ON CONFLICT (id) DO UPDATE SET child_at = excluded.child_at, created_at = excluded.created_at,"
-            " updated_at = excluded.updated_at, started_at = excluded.started_at, sort_at = excluded.sort_at,"
-            " job_id = excluded.job_id",
-            *columns((run, job, at) for run, (job, at) in sorted(children.items())),
-        )
+            self._place(run_id, job, at, "RUNNING")
+        rows.add_parents(self.writes, children)
 
-    def _write_datasets(self) -> None:
-        rows = []
-        for table in sorted(
-            (table for table in self.tables.values() if table.told), key=lambda table: table.id
-        ):
-            source = table.now("source")
-            rows.append(
-                (
-                    table.id,
-                    *table.name,
-                    table.now("physical") or table.name[1],
-                    source[0] if source else "default",
-                    source[1] if source else None,
-                    datetime.fromisoformat(source[2]) if source else None,
-                    table.now("description"),
-                    table.created,
-                    datetime.fromisoformat(table.now("updated")) if table.now("updated") else table.created,
-                    exact_json.dumps(table.attributes),
-                    table.read_until,
-                    table.current_version,
-                    table.current_at,
-                )
-            )
-        if not rows:
-            return
-        self.writes.add(
-            "INSERT INTO dataset (id, namespace, name, physical_name, source_name, source_uri, source_at, description,"
-            " created_at, updated_at, attributes, read_until, current_version, current_at)"
-            " SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],"
-            " $7::timestamptz[], $8::text[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::timestamptz[],"
-            " $13::uuid[], $14::timestamptz[])"
-            " ON CONFLICT (id) DO UPDATE SET physical_name = excluded.physical_name, source_name = excluded.source_name,"
-            " source_uri = excluded.source_uri, source_at = excluded.source_at, description = excluded.description,"
-            " created_at = excluded.created_at, updated_at = excluded.updated_at, attributes = excluded.attributes,"
-            " read_until = excluded.read_until, current_version = excluded.current_version,"
-            " current_at = excluded.current_at, hidden = false",
-            *columns(rows),
-        )
+    def _write_names(self) -> None:
         names = sorted(
             (identifier, *name, owner)
             for name, owner in self.ids.items()
             if owner in self.tables and (identifier := dataset_id(*name)) not in self.known.owners
         )
-        if names:
-            self.writes.add(
-                "INSERT INTO dataset_name (id, namespace, name, dataset_id)"
-                " SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[]) ON CONFLICT (id) DO NOTHING",
-                *columns(names),
-            )
-
-    def _write_io(self) -> None:
-        new, again = [], []
-        for run in self.runs.values():
-            for is_input, side in ((True, run.inputs), (False, run.outputs)):
-                for identifier, io in side.items():
-                    facets, io_facets = io.texts
-                    if io.stored is None:
-                        new.append((run.id, identifier, is_input, io.seen_at, io.told_at, facets, io_facets))
-                    elif not io.same or io.told_at != io.stored[2]:
-                        changed = (
-                            None if facets == io.stored[0] else facets,
-                            None if io_facets == io.stored[1] else io_facets,
-                        )
-                        again.append((run.id, identifier, is_input, io.told_at, *changed))
-        if new:
-            self.writes.add(
-                "INSERT INTO run_io (run_id, dataset_id, is_input, seen_at, told_at, facets, io_facets)"
-                " SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::boolean[], $4::timestamptz[], $5::timestamptz[],"
-                " $6::text[], $7::text[])"
-                " ON CONFLICT (run_id, is_input, dataset_id) DO UPDATE SET seen_at = excluded.seen_at,"
-                " told_at = excluded.told_at, facets = excluded.facets, io_facets = excluded.io_facets",
-                *columns(new),
-            )
-        if again:
-            self.writes.add(
-                "UPDATE run_io io SET told_at = n.told_at, facets = coalesce(n.facets, io.facets),"
-                " io_facets = coalesce(n.io_facets, io.io_facets) FROM unnest($1::uuid[], $2::uuid[], $3::boolean[],"
-                " $4::timestamptz[], $5::text[], $6::text[])"
-                " AS n(run_id, dataset_id, is_input, told_at, facets, io_facets)"
-                " WHERE io.run_id = n.run_id AND io.is_input = n.is_input AND io.dataset_id = n.dataset_id",
-                *columns(again),
-            )
-
-    def _write_edges(self, changed: dict[UUID, JobVersion]) -> None:
-        """Draw the edges of jobs anew; those that stay are left alone, so that no row is deleted and written at once."""
-        if not changed:
-            return
-        edges = [
-            (job, identifier, is_input)
-            for job, version in changed.items()
-            for is_input, side in ((True, version.inputs), (False, version.outputs))
-            for identifier in side
-        ]
-        drawn = columns(edges) if edges else [[], [], []]
-        rows = "unnest($1::uuid[], $2::uuid[], $3::boolean[]) AS n(job_id, dataset_id, is_input)"
-        self.writes.add(
-            f"DELETE FROM job_edge e WHERE e.job_id = ANY($4::uuid[]) AND NOT EXISTS (SELECT FROM {rows}"  # noqa: S608  # constants
-            " WHERE n.job_id = e.job_id AND n.dataset_id = e.dataset_id AND n.is_input = e.is_input)",
-            *drawn,
-            list(changed),
-        )
-        if edges:
-            self.writes.add(
-                f"INSERT INTO job_edge (job_id, dataset_id, is_input) SELECT * FROM {rows} ON CONFLICT DO NOTHING",  # noqa: S608  # constants
-                *drawn,
-            )
-
-    async def _ask_latest_runs(self, connection: Connection) -> None:
-        """Where the latest run of a job turned out to be older than it seemed, look which one it is."""
-        asking = sorted(job.id for job in self.jobs.values() if job.asks)
-        if asking:
-            await connection.execute(
-                "UPDATE job j SET latest_run = r.id, latest_state = r.state, latest_at = r.sort_at FROM"
-                " (SELECT k.id AS job_id, v.id, v.state, v.sort_at FROM unnest($1::uuid[]) AS k(id) LEFT JOIN LATERAL"
-                " (SELECT id, state, sort_at FROM run WHERE job_id = k.id ORDER BY sort_at DESC, id LIMIT 1) v ON true) r"
-                " WHERE j.id = r.job_id",
-                asking,
-            )
+        rows.add_names(self.writes, names)
 
     # --- versions -----------------------------------------------------------------------------------------------------
 
@@ -690,17 +432,6 @@ class Intake:
                 if not theirs or item["field"] in theirs:
                     edges.append([name, str(source), item["field"], *how])
         return edges
-
-
-RUN_COLUMNS = (
-    "id, job_id, created_at, updated_at, nominal_start, nominal_end, state, started_at, ended_at, sort_at, args, facets,"
-    " job_facets, fold, job_version"
-)
-RUN_ROWS = (
-    "unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[],"
-    " $7::text[], $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::text[], $13::text[],"
-    " $14::text[], $15::uuid[])"
-)
 
 
 def _holds(held: tuple[UUID | None, datetime | None], version: JobVersion) -> bool:
