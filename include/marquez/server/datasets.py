@@ -21,12 +21,15 @@ if TYPE_CHECKING:
     from include.marquez.server.openlineage import Json
 
 _DATASET = (
-    "SELECT n.id AS name_id, d.id, n.namespace, n.name, d.physical_name, d.source_name, d.description, d.created_at,"
+    "SELECT d.id, n.namespace, n.name, d.physical_name, d.source_name, d.description, d.created_at,"
     " d.updated_at, d.current_version, v.fields, v.lifecycle, v.facets, v.read_facets, v.columns"
     " FROM dataset_name n JOIN dataset d ON d.id = n.dataset_id LEFT JOIN dataset_version v ON v.id = d.current_version"
 )
-_NODE = _DATASET.replace(", v.facets, v.read_facets, v.columns", "")
-"""Without what the node of a graph does not show, which is most of it."""
+_NODE = (
+    "SELECT d.id, d.namespace, d.name, d.physical_name, d.source_name, d.description, d.created_at, d.updated_at,"
+    " v.fields, v.lifecycle FROM dataset d LEFT JOIN dataset_version v ON v.id = d.current_version"
+)
+"""By its own name alone, and without what the node of a graph does not show, which is most of it."""
 WITHOUT_COLUMNS: Json = {"columnLineage": None}
 """The answer to a change of a dataset leaves its column lineage out."""
 NAME_ORDER = "n.namespace, left(n.name, 300), n.id"
@@ -183,7 +186,7 @@ def _column_lineage(
 async def graph_datasets(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Json]:
     """Return the `data` of dataset nodes, by id."""
     rows = await connection.fetch(
-        _NODE + " WHERE n.id = d.id AND d.id = ANY($1::uuid[]) AND NOT d.hidden",
+        _NODE + " WHERE d.id = ANY($1::uuid[]) AND NOT d.hidden",
         list(ids),
     )
     tags = await Tags.read(connection, [row["id"] for row in rows])

@@ -493,20 +493,11 @@ def instant(moment: datetime) -> str:
     >>> instant(datetime(2026, 11, 1, 2, 0, 0, 120000, tzinfo=UTC))
     '2026-11-01T02:00:00.120Z'
     """
-    text = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")
-    if not moment.microsecond:
-        return text + "Z"
-    digits = f"{moment.microsecond:06d}"
-    return f"{text}.{digits[:3] if digits.endswith('000') else digits}Z"
-
-
-def column_time(moment: datetime) -> str:
-    """Write an instant read from the database as Marquez does: fraction of six digits, if any.
-
-    >>> column_time(datetime(2026, 11, 1, 2, 0, 0, 120000, tzinfo=UTC))
-    '2026-11-01T02:00:00.120Z'
-    """
-    return instant(moment)
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    text = utc.isoformat()[
+        : -len("+00:00")
+    ]  # a graph has thousands of them, and strftime is ten times slower
+    return f"{text[:-3] if utc.microsecond and text.endswith('000') else text}Z"
 
 
 def _time(value: Any, path: str, errors: list[str]) -> datetime | None:
