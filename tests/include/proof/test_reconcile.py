@@ -320,7 +320,8 @@ def test_a_withdrawn_end_is_never_sent_again(made: Made) -> None:
     assert "test.shout COMPLETE" in got
     assert "test.shout FAIL" not in got
     got.clear()
-    send(made.dsn, lambda event: got.append(f"{event['job']['name']} {event['eventType']}"))
+    send(made.dsn, ByFunction(lambda event: got.append(f"{event['job']['name']} {event['eventType']}")))
+    assert got
     assert "test.shout FAIL" not in got
 
 
