@@ -40,7 +40,7 @@ def test_it_reads_what_events_told(foreign: Any, scene: Any, make_dataset: Any) 
     assert foreign.get_namespace(scene.namespace)["name"] == scene.namespace
     assert "file" in {item["name"] for item in foreign.list_sources()["sources"]}
     assert foreign.get_source("file")["type"] == "POSTGRESQL"
-    assert made in {item["name"] for item in foreign.list_datasets("file", limit=1000)["datasets"]}
+    assert made in {item["name"] for item in foreign.list_datasets("file", limit=10_000)["datasets"]}
     dataset = foreign.get_dataset("file", made)
     versions = foreign.list_dataset_versions("file", made)["versions"]
     assert versions[0]["version"] == dataset["currentVersion"]

@@ -146,7 +146,7 @@ def test_the_lists(screen: Any) -> None:
     assert {job["name"] for job in jobs["jobs"]} == {"dag", "dag.task"}
     assert all(job.keys() >= JOB_FIELDS for job in jobs["jobs"])
     assert all(run.keys() >= RUN_FIELDS for job in jobs["jobs"] for run in job["latestRuns"])
-    tables = fetch("/namespaces/file/datasets?limit=1000&offset=0")
+    tables = fetch("/namespaces/file/datasets?limit=10000&offset=0")
     mine = [item for item in tables["datasets"] if item["name"] in (screen.old, screen.new)]
     assert len(mine) == 2
     assert all(item.keys() >= DATASET_FIELDS for item in mine)
