@@ -128,12 +128,12 @@ class MarquezClient:
         deliveries: list[Delivery] = []
         refused: set[str] = set()
         for part in _parts([(event, _dumps(event)) for event in events]):
-            chosen = [_run_of(event) not in refused for event, _ in part]
+            chosen = [run_of(event) not in refused for event, _ in part]
             told = iter(self._post_part([item for item, taken in zip(part, chosen, strict=True) if taken]))
             for (event, _), taken in zip(part, chosen, strict=True):
                 delivery = next(told) if taken else Delivery(NOT_TRIED)
                 deliveries.append(delivery)
-                if not delivery.delivered and (run := _run_of(event)):
+                if not delivery.delivered and (run := run_of(event)):
                     refused.add(run)
         return deliveries
 
@@ -141,7 +141,7 @@ class MarquezClient:
         deliveries: list[Delivery] = []
         refused: set[str] = set()
         for event in events:
-            run = _run_of(event)
+            run = run_of(event)
             delivery = Delivery(NOT_TRIED) if run in refused else self.post_event(event)
             deliveries.append(delivery)
             if run and not delivery.delivered:
@@ -376,7 +376,8 @@ def _parts(encoded: Sequence[tuple[Json, bytes]]) -> Iterator[list[tuple[Json, b
         yield part
 
 
-def _run_of(event: Json) -> str | None:
+def run_of(event: Json) -> str | None:
+    """Return the id of an event's run; None for an event of a job or a dataset."""
     run = event.get("run")
     return str(run.get("runId")) if isinstance(run, dict) else None
 

@@ -10,7 +10,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from include.lineage.declarations import current_declarations
-from include.marquez.client import NOT_TRIED, Delivery
+from include.marquez.client import NOT_TRIED, Delivery, run_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -99,10 +99,10 @@ def _chunks(bodies: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 def _sent(server: Server, chunk: list[dict[str, Any]], sent: Sent) -> int:
     lost = {one.run_id for one in sent.refused if one.run_id}
-    wanted = [event for event in chunk if _run_of(event) not in lost]
+    wanted = [event for event in chunk if run_of(event) not in lost]
     told = iter(server.post_batch(wanted))
     for event in chunk:
-        delivery = Delivery(NOT_TRIED) if _run_of(event) in lost else next(told)
+        delivery = Delivery(NOT_TRIED) if run_of(event) in lost else next(told)
         if delivery.delivered:
             sent.taken += 1
             continue
@@ -111,10 +111,5 @@ def _sent(server: Server, chunk: list[dict[str, Any]], sent: Sent) -> int:
             if delivery.tried
             else "left out: an event before it was refused"
         )
-        sent.refused.append(Refused(event["job"]["name"], _run_of(event), event.get("eventType"), why))
+        sent.refused.append(Refused(event["job"]["name"], run_of(event), event.get("eventType"), why))
     return len(chunk)
-
-
-def _run_of(event: dict[str, Any]) -> str | None:
-    run_id: str | None = event.get("run", {}).get("runId")
-    return run_id

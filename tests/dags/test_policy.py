@@ -6,19 +6,17 @@ import ast
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from airflow.dag_processing.dagbag import DagBag
+
+if TYPE_CHECKING:
+    from airflow.dag_processing.dagbag import DagBag
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = sorted(path.stem for path in (ROOT / "dags").glob("*.py"))
 EXPECTED = ["campaign", "medallion", "reports", "upkeep", "video"]
 HEAVY = ["polars", "duckdb", "moviepy", "weasyprint", "anthropic", "numpy", "PIL", "igraph", "dataframely"]
-
-
-@pytest.fixture(scope="module")
-def bag() -> DagBag:
-    return DagBag(str(ROOT / "dags"))
 
 
 def test_every_file_holds_the_dag_it_is_named_after(bag: DagBag) -> None:

@@ -249,9 +249,8 @@ class Intake:
             version.id: version for version in sorted(made, key=lambda version: version.at, reverse=True)
         }
         new = [v for v in earliest.values() if not _holds(held[v.job], v)]
-        if not new:
-            return changed
-        rows.add_job_versions(self.writes, new)
+        if new:
+            rows.add_job_versions(self.writes, new)
         return changed
 
     # --- whose runs, whose names ---------------------------------------------------------------------------------------
