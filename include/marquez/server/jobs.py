@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from include.marquez.server.answers import as_facets, as_json, at, not_found
-from include.marquez.server.identity import job_id, made_of
+from include.marquez.server.identity import job_id
 from include.marquez.server.openlineage import REQUESTED
 from include.marquez.server.paging import Cursor
 
@@ -32,6 +32,23 @@ _RUN = (
 _RUN_ALONE = _RUN.replace(" r.job_facets,", "")
 """Without the facets of its job, which most answers leave out."""
 _RUN_IN_ORDER = _RUN_ALONE.replace("SELECT ", "SELECT r.sort_at, ", 1)
+READ = (
+    "(SELECT k.id, k.version, k.run_id FROM dataset_version k WHERE io.is_input AND k.dataset_id = io.dataset_id"
+    " AND k.current_at <= io.seen_at AND k.run_id IS DISTINCT FROM io.run_id"
+    " ORDER BY k.current_at DESC, k.id DESC LIMIT 1)"
+)
+"""The version that a run read: the one that was current when it began to read, its own writes aside."""
+WRITTEN = "dataset_version w ON w.run_id = io.run_id AND w.dataset_id = io.dataset_id"
+"""The version that a run wrote. What nobody wrote before, and the run itself writes, it reads from itself."""
+_TOUCHED = (
+    "SELECT io.run_id, string_agg(shown, ',' ORDER BY d.namespace, d.name) FILTER (WHERE io.is_input) AS inputs,"  # noqa: S608  # constants
+    " string_agg(shown, ',' ORDER BY d.namespace, d.name) FILTER (WHERE NOT io.is_input) AS outputs"
+    f" FROM run_io io JOIN dataset d ON d.id = io.dataset_id LEFT JOIN LATERAL {READ} r ON true LEFT JOIN {WRITTEN},"
+    """ format('{"datasetVersionId":{"namespace":%s,"name":%s,"version":%s},"facets":%s}', to_json(d.namespace),"""
+    " to_json(d.name), coalesce(to_json(coalesce(r.version, w.version))::text, 'null'),"
+    " CASE WHEN $2 THEN io.io_facets ELSE '{}' END) shown"
+    " WHERE io.run_id = ANY($1::uuid[]) GROUP BY io.run_id"
+)
 _JOB = (
     "SELECT j.id, j.namespace, j.name, j.type, j.created_at, j.updated_at, j.location, j.description, j.labels, j.facets,"
     " j.current_version, j.latest_run, j.parent_id, p.name AS parent_name FROM job j LEFT JOIN job p ON p.id = j.parent_id"
@@ -48,42 +65,12 @@ async def shown_runs(
     runs = {row["id"]: _shown_run(row, job_facets=job_facets) for row in rows}
     if not runs:
         return runs
-    touched = await connection.fetch(
-        "SELECT io.run_id, io.dataset_id, io.is_input, io.io_facets, d.namespace, d.name, v.version FROM run_io io"
-        " JOIN dataset d ON d.id = io.dataset_id"
-        " LEFT JOIN LATERAL (SELECT k.version FROM dataset_version k WHERE io.is_input AND k.dataset_id = io.dataset_id"
-        " AND k.current_at <= io.seen_at AND k.run_id IS DISTINCT FROM io.run_id"
-        " ORDER BY k.current_at DESC, k.id DESC LIMIT 1) v ON true"
-        " WHERE io.run_id = ANY($1::uuid[]) ORDER BY d.namespace, d.name",
-        list(runs),
-    )
-    written = await written_versions(
-        connection,
-        [(io["dataset_id"], io["run_id"]) for io in touched if not (io["is_input"] and io["version"])],
-    )
-    for io in touched:
-        version = io["version"] if io["is_input"] else None
-        version = version or written.get((io["dataset_id"], io["run_id"]))
-        runs[io["run_id"]]["inputDatasetVersions" if io["is_input"] else "outputDatasetVersions"].append(
-            {
-                "datasetVersionId": {"namespace": io["namespace"], "name": io["name"], "version": version},
-                "facets": as_json(io["io_facets"]) if io_facets else {},
-            }
-        )
+    for row in await connection.fetch(_TOUCHED, list(runs), io_facets):
+        runs[row["run_id"]] |= {
+            "inputDatasetVersions": as_json(f"[{row['inputs'] or ''}]"),
+            "outputDatasetVersions": as_json(f"[{row['outputs'] or ''}]"),
+        }
     return runs
-
-
-async def written_versions(
-    connection: Connection, written: Sequence[tuple[UUID, UUID]]
-) -> dict[tuple[UUID, UUID], UUID]:
-    """Return, for each dataset and run, the version of the dataset that the run wrote."""
-    if not written:
-        return {}
-    keys = {made_of("written version", str(dataset), str(run)): (dataset, run) for dataset, run in written}
-    rows = await connection.fetch(
-        "SELECT id, version FROM dataset_version WHERE id = ANY($1::uuid[])", list(keys)
-    )
-    return {keys[row["id"]]: row["version"] for row in rows}
 
 
 def _millis(moment: datetime) -> int:

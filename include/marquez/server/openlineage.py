@@ -494,10 +494,9 @@ def instant(moment: datetime) -> str:
     '2026-11-01T02:00:00.120Z'
     """
     utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
-    text = utc.isoformat()[
-        : -len("+00:00")
-    ]  # a graph has thousands of them, and strftime is ten times slower
-    return f"{text[:-3] if utc.microsecond and text.endswith('000') else text}Z"
+    # A graph has thousands of them, and isoformat takes five times as long.
+    text = orjson.dumps(utc, option=orjson.OPT_UTC_Z).decode()[1:-1]
+    return f"{text[:-4]}Z" if utc.microsecond and text.endswith("000Z") else text
 
 
 def _time(value: Any, path: str, errors: list[str]) -> datetime | None:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from include.marquez.server.answers import at, not_found
-from include.marquez.server.jobs import written_versions
+from include.marquez.server.jobs import READ, WRITTEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -14,13 +14,6 @@ if TYPE_CHECKING:
 
     from include.marquez.server.database import Connection
     from include.marquez.server.openlineage import Json
-
-# What a reading read: the version that was current when the run began to read, its own writes aside.
-_READ = (
-    "(SELECT k.id, k.version, k.run_id FROM dataset_version k WHERE k.dataset_id = io.dataset_id"
-    " AND k.current_at <= io.seen_at AND k.run_id IS DISTINCT FROM io.run_id"
-    " ORDER BY k.current_at DESC, k.id DESC LIMIT 1)"
-)
 
 
 async def upstream(connection: Connection, run_id: UUID, depth: int) -> Json:
@@ -74,13 +67,11 @@ async def _walk(
 
 async def _read_by(connection: Connection, runs: Sequence[UUID]) -> list[tuple[UUID, Json, list[UUID]]]:
     rows = await connection.fetch(
-        "SELECT io.run_id, d.id AS dataset_id, d.namespace, d.name, v.version, v.run_id AS writer FROM run_io io"  # noqa: S608  # a constant
-        f" JOIN dataset d ON d.id = io.dataset_id LEFT JOIN LATERAL {_READ} v ON true"
+        "SELECT io.run_id, d.namespace, d.name, coalesce(r.version, w.version) AS version, r.run_id AS writer,"  # noqa: S608  # constants
+        " CASE WHEN r.version IS NULL THEN w.run_id ELSE r.run_id END AS produced_by FROM run_io io"
+        f" JOIN dataset d ON d.id = io.dataset_id LEFT JOIN LATERAL {READ} r ON true LEFT JOIN {WRITTEN}"
         " WHERE io.is_input AND io.run_id = ANY($1::uuid[]) ORDER BY d.namespace, d.name",
         list(runs),
-    )
-    own = await written_versions(
-        connection, [(row["dataset_id"], row["run_id"]) for row in rows if not row["version"]]
     )
     return [
         (
@@ -88,13 +79,8 @@ async def _read_by(connection: Connection, runs: Sequence[UUID]) -> list[tuple[U
             {
                 "namespace": row["namespace"],
                 "name": row["name"],
-                "version": row["version"] or own.get((row["dataset_id"], row["run_id"])),
-                # What nobody wrote before, and the run itself writes, it reads from itself.
-                "producedByRunId": row["writer"]
-                if row["version"]
-                else row["run_id"]
-                if (row["dataset_id"], row["run_id"]) in own
-                else None,
+                "version": row["version"],
+                "producedByRunId": row["produced_by"],
             },
             [row["writer"]] if row["writer"] else [],
         )
@@ -104,11 +90,11 @@ async def _read_by(connection: Connection, runs: Sequence[UUID]) -> list[tuple[U
 
 async def _written_by(connection: Connection, runs: Sequence[UUID]) -> list[tuple[UUID, Json, list[UUID]]]:
     rows = await connection.fetch(
-        "SELECT io.run_id, io.dataset_id, d.namespace, d.name FROM run_io io JOIN dataset d ON d.id = io.dataset_id"
+        "SELECT io.run_id, io.dataset_id, d.namespace, d.name, w.version FROM run_io io"  # noqa: S608  # a constant
+        f" JOIN dataset d ON d.id = io.dataset_id LEFT JOIN {WRITTEN}"
         " WHERE NOT io.is_input AND io.run_id = ANY($1::uuid[]) ORDER BY d.namespace, d.name",
         list(runs),
     )
-    written = await written_versions(connection, [(row["dataset_id"], row["run_id"]) for row in rows])
     readers = await _readers(connection, {(row["dataset_id"], row["run_id"]) for row in rows})
     return [
         (
@@ -116,7 +102,7 @@ async def _written_by(connection: Connection, runs: Sequence[UUID]) -> list[tupl
             {
                 "namespace": row["namespace"],
                 "name": row["name"],
-                "version": written.get((row["dataset_id"], row["run_id"])),
+                "version": row["version"],
                 "consumedByRunIds": readers.get((row["dataset_id"], row["run_id"]), []),
             },
             readers.get((row["dataset_id"], row["run_id"]), []),
@@ -138,7 +124,7 @@ async def _readers(
         " AND (n.current_at, n.id) > (v.current_at, v.id) ORDER BY n.current_at, n.id OFFSET 1 LIMIT 1) after ON true"
         " JOIN run_io io ON io.is_input AND io.dataset_id = v.dataset_id AND io.seen_at >= v.current_at"
         " AND io.seen_at < coalesce(after.current_at, 'infinity') AND io.run_id <> v.run_id"
-        f" JOIN LATERAL {_READ} r ON r.id = v.id ORDER BY io.seen_at, io.run_id",
+        f" JOIN LATERAL {READ} r ON r.id = v.id ORDER BY io.seen_at, io.run_id",
         [dataset for dataset, _ in pairs],
         [run for _, run in pairs],
     )

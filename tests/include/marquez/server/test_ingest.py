@@ -469,7 +469,7 @@ def test_a_lone_surrogate_is_replaced_and_a_long_name_found(scene: Any) -> None:
 
 
 @pytest.mark.slow
-def test_ten_thousand_datasets_in_one_event(scene: Any, make_dataset: Any) -> None:
+def test_ten_thousand_datasets_in_one_event(scene: Any) -> None:
     outputs = [{"namespace": scene.namespace, "name": f"d{i:05d}"} for i in range(10_000)]
     scene.post(scene.event("COMPLETE", "wide", str(uuid4()), 1, outputs=outputs))
     assert len(scene.client.job(scene.namespace, "wide")["outputs"]) == 10_000
