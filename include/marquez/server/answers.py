@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import orjson
 from starlette.responses import Response
 
+from include.marquez.server import exact_json
 from include.marquez.server.openlineage import REQUESTED, instant, requested
 
 if TYPE_CHECKING:
@@ -48,23 +48,24 @@ def as_json(text: str) -> orjson.Fragment:
     return orjson.Fragment(text)
 
 
-def as_facets(text: str) -> orjson.Fragment | dict[str, Any]:
+def as_facets(text: str) -> orjson.Fragment:
     """Return stored facets, without those that the server made itself from a request that was no event."""
     if REQUESTED not in text:
         return as_json(text)
-    return {name: facet for name, facet in json.loads(text).items() if not requested(facet)}
+    facets = exact_json.loads(text)
+    return as_json(exact_json.dumps({name: facet for name, facet in facets.items() if not requested(facet)}))
 
 
-def at(moment: datetime | None) -> str | None:
-    return None if moment is None else instant(moment)
+def at(moment: datetime | None) -> datetime | str | None:
+    """Return an instant of the database as answers show it: `answer` writes all but whole milliseconds as Java does."""
+    if moment is None or not (fraction := moment.microsecond) or fraction % 1000:
+        return moment
+    return instant(moment)
 
 
 def answer(value: Any, status: int = 200) -> Response:
-    """Return a JSON response."""
-    try:
-        body = orjson.dumps(value, default=_plain)
-    except TypeError:  # an integer beyond 64 bits in an event
-        body = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain).encode()
+    """Return a JSON response. What events hold is a fragment in it: their integers have any length."""
+    body = orjson.dumps(value, default=_plain, option=orjson.OPT_UTC_Z)
     return Response(body, status, media_type=JSON)
 
 

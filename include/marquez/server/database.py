@@ -53,7 +53,9 @@ async def open_pool(dsn: str, *, size: int = 8, statement_timeout_s: float = 60.
     asyncpg.PostgresError, OSError
         The database cannot be reached or a migration failed; nothing of that migration is kept.
     """
-    pool = await _pool(dsn, size, statement_timeout_s, {})
+    # A question touches few rows of many; parallel workers of two cores take longer to start than they save.
+    plans = {"random_page_cost": "1.1", "max_parallel_workers_per_gather": "0"}
+    pool = await _pool(dsn, size, statement_timeout_s, plans)
     async with pool.acquire() as connection:
         await migrate(connection)
     return pool

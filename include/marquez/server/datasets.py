@@ -7,6 +7,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from include.marquez.server import exact_json
 from include.marquez.server.answers import ApiError, as_facets, as_json, at, not_found
 from include.marquez.server.identity import dataset_id
 from include.marquez.server.jobs import runs_by_id
@@ -156,10 +157,10 @@ def merged(written: str | None, read: str | None, output: str | None = None) -> 
         return {}
     if REQUESTED in written or ((not read or read == "{}") and (not output or output == "{}")):
         return as_facets(written)
-    facets: Json = json.loads(written)
-    facets |= {name: told[2] for name, told in json.loads(read or "{}").items()}
-    facets |= json.loads(output or "{}")
-    return facets
+    facets: Json = exact_json.loads(written)
+    facets |= {name: told[2] for name, told in exact_json.loads(read or "{}").items()}
+    facets |= exact_json.loads(output or "{}")
+    return as_json(exact_json.dumps(facets))
 
 
 def _column_lineage(

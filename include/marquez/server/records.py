@@ -148,7 +148,7 @@ class Version:
             self.run_id,
             self.created_at,
             self.current_at,
-            json.dumps(fields),
+            exact_json.dumps(fields),
             self.lifecycle,
             self.facets.get("documentation", {}).get("description"),
             self.facets.get("dataSource", {}).get("name") or "default",

@@ -452,6 +452,18 @@ def test_hostile_values_are_kept_as_they_are(scene: Any, make_dataset: Any) -> N
     assert scene.client.run_facets(run)["odd"] == huge
 
 
+def test_a_long_integer_of_a_writer_stands_beside_what_a_reader_says(scene: Any, make_dataset: Any) -> None:
+    long = {**FACET, "n": 10**30}
+    table = make_dataset(scene.named("long"), "a")
+    written = {**table, "facets": {**table["facets"], "odd": long}}
+    scene.post(scene.event("COMPLETE", "writer", str(uuid4()), 1, outputs=[written]))
+    scene.post(
+        scene.event("COMPLETE", "reader", str(uuid4()), 2, inputs=[{**table, "facets": {"heard": FACET}}])
+    )
+    facets = scene.client.dataset("file", table["name"])["facets"]
+    assert (facets["odd"], facets["heard"]) == (long, FACET)
+
+
 def test_a_lone_surrogate_is_replaced_and_a_long_name_found(scene: Any) -> None:
     run, long = str(uuid4()), "j" + uuid4().hex * 2000
     scene.post(scene.event("COMPLETE", long, run, 1))
