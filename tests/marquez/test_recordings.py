@@ -95,7 +95,8 @@ def test_every_answer_is_that_of_marquez_but_for_what_is_listed(
         f"{site}: {their!r:.200} is {our!r:.200}"
         for answer in answers
         for path, their, our in answer.differences
-        if not embedded or not reason(site := f"{name}: {answer.request} {path}")
+        for site in [f"{name}: {answer.request} {path}"]
+        if not embedded or not reason(site)
     ]
     assert unlisted == [], "\n".join(unlisted[:30])
     assert shares[1][0] / shares[1][1] >= SHARE[name]

@@ -75,12 +75,17 @@ def declared(names: tuple[str, ...]) -> list[tuple[str, str]]:
 
 
 def inputs_of(facts: Facts, names: tuple[str, ...], declare: Declare = unknown) -> list[InputDataset]:
-    """Return what a run read: the declared datasets and, where facts name them, their actual bytes."""
+    """Return what a run read: the declared datasets and, where facts name them, their actual bytes.
+
+    Where neither tells the columns, as of a file that is read for the first time, they are those that outputs are made
+    from: a Marquez keeps no column lineage from a field that it has not heard of.
+    """
+    columns = _columns_read(facts)
     return [
         InputDataset(
             namespace=namespace,
             name=name,
-            facets=_facets(declare(namespace, name), items),
+            facets=_facets(declare(namespace, name), items, columns.get((namespace, name), ())),
             inputFacets=read_facets(items) if items else {},
         )
         for namespace, name, items in _by_dataset(facts.get("inputs", []), names)
@@ -108,7 +113,18 @@ def _by_dataset(items: list[Facts], names: tuple[str, ...]) -> list[tuple[str, s
     return [(namespace, name, found) for (namespace, name), found in grouped.items()]
 
 
-def _facets(said: Declaration | None, items: list[Facts]) -> dict[str, Any]:
+def _columns_read(facts: Facts) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Return, by dataset, the columns that the column lineage of what was made names."""
+    found: dict[tuple[str, str], dict[str, None]] = {}
+    for item in facts.get("outputs", []):
+        lineage = item.get("column_lineage") or {"fields": {}}
+        entries = [entry for column in lineage["fields"].values() for entry in column["inputFields"]]
+        for entry in [*entries, *lineage.get("dataset", [])]:
+            found.setdefault((entry["namespace"], entry["name"]), {})[entry["field"]] = None
+    return {dataset: tuple(columns) for dataset, columns in found.items()}
+
+
+def _facets(said: Declaration | None, items: list[Facts], columns: tuple[str, ...] = ()) -> dict[str, Any]:
     last = items[-1] if items else {}
     facets = {"dataSource": _source(last), **(declared_facets(said) if said else {})}
     if not items:
@@ -123,6 +139,8 @@ def _facets(said: Declaration | None, items: list[Facts]) -> dict[str, Any]:
         facets["ownership"] = _ownership(owner)
     if schema := last.get("schema"):
         facets["schema"] = schema_facet(schema)
+    elif columns and "schema" not in facets:
+        facets["schema"] = schema_facet({"name": column} for column in columns)
     if lineage := last.get("column_lineage"):
         facets["columnLineage"] = column_lineage_facet(lineage)
     return {**facets, **quality_facets(last)}

@@ -109,6 +109,33 @@ def test_what_was_made_says_more_and_wins_over_what_was_declared() -> None:
     ]
 
 
+def test_a_file_that_tells_no_columns_has_those_that_outputs_are_made_from() -> None:
+    def of(name: str, field: str) -> dict[str, Any]:
+        return {"namespace": "throughline", "name": name, "field": field}
+
+    made = item(
+        "lake/staged/leads",
+        column_lineage={
+            "fields": {"lead_id": {"inputFields": [of("sources/leads", "id"), of("lake/gold/leads", "x")]}},
+            "dataset": [of("sources/leads", "city"), of("sources/leads", "id")],
+        },
+    )
+    facts = {
+        "inputs": [item("sources/leads", kind="source"), item("sources/words", kind="source")],
+        "outputs": [made],
+    }
+    read = plain(inputs_of(facts, ("lake/gold/leads",), declare))
+    columns = {
+        name: [field["name"] for field in dataset["facets"].get("schema", {}).get("fields", [])]
+        for name, dataset in read.items()
+    }
+    assert columns == {
+        "lake/gold/leads": ["lead_id", "email"],  # as declared
+        "sources/leads": ["id", "city"],
+        "sources/words": [],
+    }
+
+
 def test_several_files_of_one_dataset_are_one_entry() -> None:
     scenes = [
         item("media/scenes", kind="scene", key="1", lifecycle="CREATE", uri="throughline://store/a.mp4"),
