@@ -65,9 +65,12 @@ def payload(where: str) -> str:
     return f"""{where}</title></script><script>alert("{where}")</script><img src=x onerror='alert(1)'>{{{{7*7}}}}"""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def hostile(world: Any) -> dict[str, Any]:
-    """A job whose rows hold a payload in every column of text; the guards are off for the forger."""
+    """A job whose rows hold a payload in every column of text; the guards are off for the forger.
+
+    One in its world: some of these columns are keys. Tests that change workers would set up a module's anew.
+    """
     job = uuid4()
     world.words.with_name("hostile.txt").write_text("hostile words")
     world.open(job, "video", "hostile", theme="x")
