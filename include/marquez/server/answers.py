@@ -48,12 +48,17 @@ def as_json(text: str) -> orjson.Fragment:
     return orjson.Fragment(text)
 
 
+def as_told(value: Any) -> orjson.Fragment:
+    """Return what events told, to be copied into an answer: integers beyond 64 bits stay exact."""
+    return as_json(exact_json.dumps(value))
+
+
 def as_facets(text: str) -> orjson.Fragment:
     """Return stored facets, without those that the server made itself from a request that was no event."""
     if REQUESTED not in text:
         return as_json(text)
     facets = exact_json.loads(text)
-    return as_json(exact_json.dumps({name: facet for name, facet in facets.items() if not requested(facet)}))
+    return as_told({name: facet for name, facet in facets.items() if not requested(facet)})
 
 
 def at(moment: datetime | None) -> datetime | str | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from include.marquez.server import exact_json
-from include.marquez.server.answers import ApiError, as_facets, as_json, at, not_found
+from include.marquez.server.answers import ApiError, as_facets, as_json, as_told, at, not_found
 from include.marquez.server.identity import dataset_id
 from include.marquez.server.jobs import runs_by_id
 from include.marquez.server.openlineage import REQUESTED
@@ -151,16 +151,16 @@ async def dataset_names(
     return {row["id"]: (row["namespace"], row["name"], row["current_version"]) for row in rows}
 
 
-def merged(written: str | None, read: str | None, output: str | None = None) -> orjson.Fragment | Json:
+def merged(written: str | None, read: str | None, output: str | None = None) -> orjson.Fragment:
     """Return the facets of a version: its writer's, under what its readers say of it; a single part is copied as it is."""
     if not written:
-        return {}
+        return as_json("{}")
     if REQUESTED in written or ((not read or read == "{}") and (not output or output == "{}")):
         return as_facets(written)
     facets: Json = exact_json.loads(written)
     facets |= {name: told[2] for name, told in exact_json.loads(read or "{}").items()}
     facets |= exact_json.loads(output or "{}")
-    return as_json(exact_json.dumps(facets))
+    return as_told(facets)
 
 
 def _column_lineage(

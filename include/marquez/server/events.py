@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from include.marquez.server import exact_json
-from include.marquez.server.answers import ApiError, as_json, at, coded
+from include.marquez.server.answers import ApiError, as_told, at, coded
 from include.marquez.server.openlineage import rendered
 from include.marquez.server.paging import Cursor
 
@@ -72,7 +71,7 @@ async def list_events(
     )
     last = rows[-1] if rows and len(rows) == limit else None
     following = Cursor(last["event_time"], last["digest"]) if last else None
-    events = [as_json(exact_json.dumps(rendered(row["body"]))) for row in rows]
+    events = [as_told(rendered(row["body"])) for row in rows]
     return {"totalCount": total, "events": events}, following
 
 

@@ -94,7 +94,7 @@ CASES: dict[str, Callable[[], tuple[bytes, dict[str, str]]]] = {
     "a gzip bomb": lambda: (gzip.compress(b" " * 100_000_000), {"content-encoding": "gzip"}),
     "more than 32 MB": lambda: (b" " * (32 * 1024 * 1024 + 1), {}),
     "ten thousand datasets": lambda: (
-        packed(outputs=[dataset(f"{uuid4()}", "wide") for _ in range(10_000)]),
+        packed(outputs=[dataset(f"{uuid4()}") for _ in range(10_000)]),
         {},
     ),
     "a name of 1 MB": lambda: (
@@ -171,7 +171,6 @@ def test_after_all_of_them_every_list_can_be_read(server: Any) -> None:
         "/jobs?limit=1000",
         "/namespaces/odd/jobs",
         "/namespaces/file/datasets?limit=20000",
-        "/namespaces/wide/datasets?limit=20000",
         "/namespaces?limit=1000",
         "/sources",
         "/search?q=a&limit=100",

@@ -21,7 +21,7 @@ CALM = settings(
     deadline=None,
     derandomize=True,
     phases=[Phase.generate],  # shrinking asks a server thousands of times
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 KNOWN = [
     "default",
