@@ -27,7 +27,8 @@ from tests.validity import SPEC, Validity
 # Airflow reads these when it is first imported, which a test module may do: its home is a folder of this session.
 ROOT = Path(__file__).resolve().parents[1]
 os.environ["THROUGHLINE_ROOT"] = str(ROOT)
-os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="throughline-airflow-")
+_AIRFLOW_HOME = tempfile.TemporaryDirectory(prefix="throughline-airflow-", ignore_cleanup_errors=True)
+os.environ["AIRFLOW_HOME"] = _AIRFLOW_HOME.name
 os.environ["AIRFLOW_CONFIG"] = str(ROOT / "airflow.cfg")
 os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"sqlite:///{os.environ['AIRFLOW_HOME']}/unused.db"
 os.environ["AIRFLOW__OPENLINEAGE__DISABLED"] = "True"

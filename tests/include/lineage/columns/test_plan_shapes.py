@@ -276,19 +276,12 @@ OPAQUE: dict[str, tuple[Callable[[pl.LazyFrame], pl.LazyFrame], str]] = {
     "fold": (lambda f: f.select(pl.fold(pl.lit(0), lambda a, b: a + b, [o("n")])), "fold"),
     "list.eval": (lambda f: f.select(o("tags").list.eval(pl.element().str.len_chars())), "list.eval"),
     "another file": (
-        lambda f: pl.concat([f.select("id"), _elsewhere()], how="horizontal"),
+        lambda f: pl.concat(
+            [f.select("id"), pl.scan_csv(__file__, schema={"x": pl.String})], how="horizontal"
+        ),
         "no declared input",
     ),
 }
-
-
-def _elsewhere() -> pl.LazyFrame:
-    import tempfile
-    from pathlib import Path
-
-    path = Path(tempfile.mkdtemp()) / "elsewhere.parquet"
-    pl.DataFrame({"x": [1]}).write_parquet(path)
-    return pl.scan_parquet(path)
 
 
 @pytest.mark.filterwarnings("ignore::polars.exceptions.PolarsInefficientMapWarning")
