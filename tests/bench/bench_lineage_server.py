@@ -272,9 +272,11 @@ def histories(verdicts: Verdicts, dsn: str, plans: list[Plan]) -> None:
     for plan in plans:
         tenth = Plan(plan.name, plan.jobs, max(1, plan.runs // 10))
         with running(dsn) as small, running(dsn) as server:
+            filled(small, tenth)
+            filled(server, plan)
+            # Only now: a connection that is idle for as long as the other is filled would be closed.
             worlds = [(Client(small.url), tenth), (Client(server.url), plan)]
-            for (client, told), filling in zip(worlds, (small, server), strict=True):
-                filled(filling, told)
+            for client, told in worlds:
                 check(client, told)
             young, old = measured(worlds)
             print(f"{'':28}{'p50 ms':>8}{'p95 ms':>8}{'kB':>8}{'growth':>8}")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from include.marquez.server.answers import ApiError, coded, invalid, no_such_page, not_found
@@ -12,6 +13,8 @@ from include.marquez.server.identity import NodeId, dataset_id, job_id, node_rea
 from include.marquez.server.jobs import job_head, jobs_by_id, runs_by_id, standing_runs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     from include.marquez.server.database import Connection
     from include.marquez.server.openlineage import Json
 
@@ -46,50 +49,40 @@ async def lineage(connection: Connection, text: str, depth: int, *, own_runs: bo
     runs = await runs_by_id(connection, list({run for run in latest.values() if run}))
     sides: dict[tuple[UUID, bool], list[Json]] = defaultdict(list)
     for edge in edges:
-        data = datasets.get(edge["dataset_id"])
-        if data:
+        if data := datasets.get(edge["dataset_id"]):
             sides[edge["job_id"], edge["is_input"]].append(data["id"])
     for named in sides.values():
-        named.sort(key=lambda name: (name["namespace"], name["name"]))
+        named.sort(key=itemgetter("namespace", "name"))
     ids: dict[UUID, str] = {row["id"]: f"job:{row['namespace']}:{row['name']}" for row in rows}
     ids |= {key: f"dataset:{data['namespace']}:{data['name']}" for key, data in datasets.items()}
+    drawn = _drawn(edges, ids)
+    nodes = [
+        {"id": ids[key], "type": "DATASET", "data": data, **drawn(key)} for key, data in datasets.items()
+    ]
+    for row in rows:
+        run = latest[row["id"]]
+        data = job_head(row, sides) | {"currentRunUuid": run, "latestRun": runs.get(run) if run else None}
+        nodes.append({"id": ids[row["id"]], "type": "JOB", "data": data, **drawn(row["id"])})
+    nodes.sort(key=itemgetter("id"))
+    return {"graph": nodes}
+
+
+def _drawn(edges: Sequence[Any], ids: Mapping[UUID, str]) -> Callable[[UUID], Json]:
+    """Return what gives a node its edges, those to deleted datasets left out."""
     into: dict[UUID, list[Json]] = defaultdict(list)
     out_of: dict[UUID, list[Json]] = defaultdict(list)
     for edge in edges:
-        if edge["dataset_id"] not in ids:
-            continue
         origin, destination = edge["dataset_id"], edge["job_id"]
+        if origin not in ids:
+            continue
         if not edge["is_input"]:
             origin, destination = destination, origin
         shown = {"origin": ids[origin], "destination": ids[destination]}
         out_of[origin].append(shown)
         into[destination].append(shown)
     for side in (*into.values(), *out_of.values()):
-        side.sort(key=lambda shown: (shown["origin"], shown["destination"]))
-    nodes = [
-        {
-            "id": ids[row["id"]],
-            "type": "JOB",
-            "data": job_head(row, sides)
-            | {"currentRunUuid": run, "latestRun": runs.get(run) if run else None},
-            "inEdges": into.get(row["id"], []),
-            "outEdges": out_of.get(row["id"], []),
-        }
-        for row in rows
-        for run in [latest[row["id"]]]
-    ]
-    nodes += [
-        {
-            "id": ids[key],
-            "type": "DATASET",
-            "data": data,
-            "inEdges": into.get(key, []),
-            "outEdges": out_of.get(key, []),
-        }
-        for key, data in datasets.items()
-    ]
-    nodes.sort(key=lambda item: str(item["id"]))
-    return {"graph": nodes}
+        side.sort(key=itemgetter("origin", "destination"))
+    return lambda key: {"inEdges": into.get(key, []), "outEdges": out_of.get(key, [])}
 
 
 async def _start(connection: Connection, text: str) -> tuple[UUID | None, list[UUID]]:

@@ -62,14 +62,13 @@ async def shown_runs(
     connection: Connection, rows: Sequence[Any], *, io_facets: bool = True, job_facets: bool = False
 ) -> dict[UUID, Json]:
     """Return the answer for each run row, by id. `job_facets`: show those in place of the run's own, as job versions do."""
+    if not rows:
+        return {}
     runs = {row["id"]: _shown_run(row, job_facets=job_facets) for row in rows}
-    if not runs:
-        return runs
     for row in await connection.fetch(_TOUCHED, list(runs), io_facets):
-        runs[row["run_id"]] |= {
-            "inputDatasetVersions": as_json(f"[{row['inputs'] or ''}]"),
-            "outputDatasetVersions": as_json(f"[{row['outputs'] or ''}]"),
-        }
+        run = runs[row["run_id"]]
+        run["inputDatasetVersions"] = as_json(f"[{row['inputs'] or ''}]")
+        run["outputDatasetVersions"] = as_json(f"[{row['outputs'] or ''}]")
     return runs
 
 
