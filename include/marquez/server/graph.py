@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from include.marquez.server.answers import ApiError, coded, invalid, no_such_page, not_found
@@ -13,8 +13,6 @@ from include.marquez.server.identity import NodeId, dataset_id, job_id, node_rea
 from include.marquez.server.jobs import job_head, jobs_by_id, runs_by_id, standing_runs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
     from include.marquez.server.database import Connection
     from include.marquez.server.openlineage import Json
 
@@ -47,42 +45,37 @@ async def lineage(connection: Connection, text: str, depth: int, *, own_runs: bo
         standing = await standing_runs(connection, children)
         latest = {job: standing.get(run, run) for job, run in latest.items()}
     runs = await runs_by_id(connection, list({run for run in latest.values() if run}))
-    sides: dict[tuple[UUID, bool], list[Json]] = defaultdict(list)
-    for edge in edges:
-        if data := datasets.get(edge["dataset_id"]):
-            sides[edge["job_id"], edge["is_input"]].append(data["id"])
-    for named in sides.values():
-        named.sort(key=itemgetter("namespace", "name"))
     ids: dict[UUID, str] = {row["id"]: f"job:{row['namespace']}:{row['name']}" for row in rows}
     ids |= {key: f"dataset:{data['namespace']}:{data['name']}" for key, data in datasets.items()}
-    drawn = _drawn(edges, ids)
-    nodes = [
-        {"id": ids[key], "type": "DATASET", "data": data, **drawn(key)} for key, data in datasets.items()
-    ]
-    for row in rows:
-        run = latest[row["id"]]
-        data = job_head(row, sides) | {"currentRunUuid": run, "latestRun": runs.get(run) if run else None}
-        nodes.append({"id": ids[row["id"]], "type": "JOB", "data": data, **drawn(row["id"])})
-    nodes.sort(key=itemgetter("id"))
-    return {"graph": nodes}
-
-
-def _drawn(edges: Sequence[Any], ids: Mapping[UUID, str]) -> Callable[[UUID], Json]:
-    """Return what gives a node its edges, those to deleted datasets left out."""
+    sides: dict[tuple[UUID, bool], list[Json]] = defaultdict(list)
     into: dict[UUID, list[Json]] = defaultdict(list)
     out_of: dict[UUID, list[Json]] = defaultdict(list)
-    for edge in edges:
-        origin, destination = edge["dataset_id"], edge["job_id"]
-        if origin not in ids:
-            continue
-        if not edge["is_input"]:
-            origin, destination = destination, origin
-        shown = {"origin": ids[origin], "destination": ids[destination]}
-        out_of[origin].append(shown)
-        into[destination].append(shown)
-    for side in (*into.values(), *out_of.values()):
-        side.sort(key=itemgetter("origin", "destination"))
-    return lambda key: {"inEdges": into.get(key, []), "outEdges": out_of.get(key, [])}
+    drawn = [edge for edge in edges if edge["dataset_id"] in ids]
+    drawn.sort(key=lambda edge: (ids[edge["dataset_id"]], ids[edge["job_id"]]))
+    for job, dataset, is_input in drawn:
+        sides[job, is_input].append(datasets[dataset]["id"])
+        origin, destination = (dataset, job) if is_input else (job, dataset)
+        edge = {"origin": ids[origin], "destination": ids[destination]}
+        out_of[origin].append(edge)
+        into[destination].append(edge)
+    heads = {
+        row["id"]: job_head(row, sides)
+        | {"currentRunUuid": latest[row["id"]], "latestRun": runs.get(latest[row["id"]])}
+        for row in rows
+    }
+    nodes = [
+        {
+            "id": ids[key],
+            "type": kind,
+            "data": data,
+            "inEdges": into.get(key, []),
+            "outEdges": out_of.get(key, []),
+        }
+        for kind, data_of in (("JOB", heads), ("DATASET", datasets))
+        for key, data in data_of.items()
+    ]
+    nodes.sort(key=itemgetter("id"))
+    return {"graph": nodes}
 
 
 async def _start(connection: Connection, text: str) -> tuple[UUID | None, list[UUID]]:

@@ -38,16 +38,20 @@ READ = (
     " ORDER BY k.current_at DESC, k.id DESC LIMIT 1)"
 )
 """The version that a run read: the one that was current when it began to read, its own writes aside."""
-WRITTEN = "dataset_version w ON w.run_id = io.run_id AND w.dataset_id = io.dataset_id"
-"""The version that a run wrote. What nobody wrote before, and the run itself writes, it reads from itself."""
+OWN = (
+    "(SELECT k.version, k.run_id FROM dataset_version k WHERE r.id IS NULL AND k.run_id = io.run_id"
+    " AND k.dataset_id = io.dataset_id LIMIT 1)"
+)
+"""The version that a run wrote itself, where it read none: what nobody wrote before and the run writes, it reads from itself."""
 _TOUCHED = (
-    "SELECT io.run_id, string_agg(shown, ',' ORDER BY d.namespace, d.name) FILTER (WHERE io.is_input) AS inputs,"  # noqa: S608  # constants
-    " string_agg(shown, ',' ORDER BY d.namespace, d.name) FILTER (WHERE NOT io.is_input) AS outputs"
-    f" FROM run_io io JOIN dataset d ON d.id = io.dataset_id LEFT JOIN LATERAL {READ} r ON true LEFT JOIN {WRITTEN},"
-    """ format('{"datasetVersionId":{"namespace":%s,"name":%s,"version":%s},"facets":%s}', to_json(d.namespace),"""
-    " to_json(d.name), coalesce(to_json(coalesce(r.version, w.version))::text, 'null'),"
-    " CASE WHEN $2 THEN io.io_facets ELSE '{}' END) shown"
-    " WHERE io.run_id = ANY($1::uuid[]) GROUP BY io.run_id"
+    "SELECT t.run_id, string_agg(t.shown, ',') FILTER (WHERE t.is_input) AS inputs,"  # noqa: S608  # constants
+    " string_agg(t.shown, ',') FILTER (WHERE NOT t.is_input) AS outputs FROM (SELECT io.run_id, io.is_input,"
+    """ '{"datasetVersionId":{"namespace":' || to_json(d.namespace)::text || ',"name":' || to_json(d.name)::text"""
+    """ || ',"version":' || coalesce('"' || coalesce(r.version, w.version)::text || '"', 'null')"""
+    """ || '},"facets":' || CASE WHEN $2 THEN io.io_facets ELSE '{}' END || '}' AS shown"""
+    " FROM run_io io JOIN dataset d ON d.id = io.dataset_id"
+    f" LEFT JOIN LATERAL {READ} r ON true LEFT JOIN LATERAL {OWN} w ON true"
+    " WHERE io.run_id = ANY($1::uuid[]) ORDER BY io.run_id, d.namespace, d.name) t GROUP BY t.run_id"
 )
 _JOB = (
     "SELECT j.id, j.namespace, j.name, j.type, j.created_at, j.updated_at, j.location, j.description, j.labels, j.facets,"

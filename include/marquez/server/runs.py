@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from include.marquez.server.answers import at, not_found
-from include.marquez.server.jobs import READ, WRITTEN
+from include.marquez.server.jobs import OWN, READ
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -69,7 +69,7 @@ async def _read_by(connection: Connection, runs: Sequence[UUID]) -> list[tuple[U
     rows = await connection.fetch(
         "SELECT io.run_id, d.namespace, d.name, coalesce(r.version, w.version) AS version, r.run_id AS writer,"  # noqa: S608  # constants
         " CASE WHEN r.version IS NULL THEN w.run_id ELSE r.run_id END AS produced_by FROM run_io io"
-        f" JOIN dataset d ON d.id = io.dataset_id LEFT JOIN LATERAL {READ} r ON true LEFT JOIN {WRITTEN}"
+        f" JOIN dataset d ON d.id = io.dataset_id LEFT JOIN LATERAL {READ} r ON true LEFT JOIN LATERAL {OWN} w ON true"
         " WHERE io.is_input AND io.run_id = ANY($1::uuid[]) ORDER BY d.namespace, d.name",
         list(runs),
     )
@@ -90,8 +90,8 @@ async def _read_by(connection: Connection, runs: Sequence[UUID]) -> list[tuple[U
 
 async def _written_by(connection: Connection, runs: Sequence[UUID]) -> list[tuple[UUID, Json, list[UUID]]]:
     rows = await connection.fetch(
-        "SELECT io.run_id, io.dataset_id, d.namespace, d.name, w.version FROM run_io io"  # noqa: S608  # a constant
-        f" JOIN dataset d ON d.id = io.dataset_id LEFT JOIN {WRITTEN}"
+        "SELECT io.run_id, io.dataset_id, d.namespace, d.name, w.version FROM run_io io JOIN dataset d ON d.id = io.dataset_id"
+        " LEFT JOIN dataset_version w ON w.run_id = io.run_id AND w.dataset_id = io.dataset_id"
         " WHERE NOT io.is_input AND io.run_id = ANY($1::uuid[]) ORDER BY d.namespace, d.name",
         list(runs),
     )
