@@ -178,10 +178,12 @@ async def one_job(connection: Connection, namespace: str, name: str) -> Json:
 async def list_jobs(
     connection: Connection, namespace: str | None, states: Sequence[str], limit: int, offset: int
 ) -> Json:
+    page = (
+        "(SELECT * FROM job WHERE NOT hidden AND ($1::text IS NULL OR namespace = $1)"
+        " AND (cardinality($2::text[]) = 0 OR latest_state = ANY($2)) ORDER BY updated_at DESC, id LIMIT $3 OFFSET $4)"
+    )
     rows = await connection.fetch(
-        _JOB + " WHERE NOT j.hidden AND ($1::text IS NULL OR j.namespace = $1)"
-        " AND (cardinality($2::text[]) = 0 OR j.latest_state = ANY($2))"
-        " ORDER BY j.updated_at DESC, j.id LIMIT $3 OFFSET $4",
+        _JOB.replace("FROM job j", f"FROM {page} j") + " ORDER BY j.updated_at DESC, j.id",
         namespace,
         list(states),
         limit,
