@@ -307,11 +307,10 @@ def safe_namespace(text: str, path: str, errors: list[str]) -> str:
 
 
 def _check_nominal_time(facet: Json, path: str, errors: list[str]) -> None:
-    start = _time(facet.get("nominalStartTime"), f"{path}.nominalStartTime", errors)
-    facet["nominalStartTime"] = instant(start) if start else None
-    if facet.get("nominalEndTime") is not None:
-        end = _time(facet["nominalEndTime"], f"{path}.nominalEndTime", errors)
-        facet["nominalEndTime"] = instant(end) if end else None
+    for key in ("nominalStartTime", "nominalEndTime"):
+        if key in facet or key == "nominalStartTime":
+            moment = _time(facet.get(key), f"{path}.{key}", errors)
+            facet[key] = _rendered_time(facet[key]) if moment else None
 
 
 def _check_parent(facet: Json, path: str, errors: list[str]) -> None:
@@ -690,6 +689,11 @@ _RENDER: Mapping[str, Callable[[Json], Json]] = {
 
 
 def _rendered_time(value: Any) -> Any:
+    """Write a time that an event tells as Marquez writes it out again: in UTC, the fraction without zeros at its end.
+
+    >>> _rendered_time("2026-11-01T02:00:00.250+01:00"), _rendered_time(0)
+    ('2026-11-01T01:00:00.25Z', '1970-01-01T00:00:00Z')
+    """
     if isinstance(value, str):
         match = TIME.fullmatch(value)
         moment = parse_time(value)
@@ -697,9 +701,11 @@ def _rendered_time(value: Any) -> Any:
             return value
         nanos = (match.group(7) or "").rstrip("0")
         if len(nanos) > 6:
-            return instant(moment.replace(microsecond=0)).removesuffix("Z") + "." + nanos.ljust(9, "0") + "Z"
-        return instant(moment)
-    return instant(datetime.fromtimestamp(value, UTC))
+            return instant(moment.replace(microsecond=0)).removesuffix("Z") + "." + nanos + "Z"
+    else:
+        moment = datetime.fromtimestamp(value, UTC)
+    text = instant(moment)
+    return text[:-1].rstrip("0") + "Z" if moment.microsecond else text
 
 
 def walk_datasets(event: Event) -> Iterator[Dataset]:
