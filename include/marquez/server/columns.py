@@ -196,7 +196,7 @@ async def _past_edges(
 async def _versions(connection: Connection, edges: Edges) -> tuple[dict[UUID, UUID], dict[UUID, UUID]]:
     """Return the versions that told how their columns are made, and the versions that these were made from."""
     rows = await connection.fetch(
-        f"SELECT k.id AS dataset_id, v.id, v.created_at, v.run_id FROM unnest($1::uuid[]) AS k(id) JOIN LATERAL {TELLER} v ON true",  # noqa: S608  # a constant
+        f"SELECT d.id AS dataset_id, v.id, v.created_at, v.run_id FROM unnest($1::uuid[]) AS d(id) JOIN LATERAL {TELLER} v ON true",  # noqa: S608  # a constant
         list({made[0] for made, _ in edges}),
     )
     tellers = {row["dataset_id"]: row for row in rows}

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from include.marquez.server import exact_json
 from include.marquez.server.answers import ApiError, as_facets, as_json, as_told, at, not_found
+from include.marquez.server.history import TELLER
 from include.marquez.server.identity import dataset_id
 from include.marquez.server.jobs import runs_by_id
 from include.marquez.server.openlineage import REQUESTED
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
     from include.marquez.server.openlineage import Json
 
 _DATASET = (
-    "SELECT d.id, n.namespace, n.name, d.physical_name, d.source_name, d.description, d.created_at,"
-    " d.updated_at, d.current_version, v.fields, v.lifecycle, v.facets, v.read_facets, v.columns"
+    "SELECT d.id, n.namespace, n.name, d.physical_name, d.source_name, d.description, d.created_at,"  # noqa: S608  # a constant
+    " d.updated_at, d.current_version, v.fields, v.lifecycle, v.facets, v.read_facets, t.columns"
     " FROM dataset_name n JOIN dataset d ON d.id = n.dataset_id LEFT JOIN dataset_version v ON v.id = d.current_version"
+    f" LEFT JOIN LATERAL {TELLER} t ON true"
 )
 _NODE = (
     "SELECT d.id, d.namespace, d.name, d.physical_name, d.source_name, d.description, d.created_at, d.updated_at,"

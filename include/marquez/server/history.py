@@ -51,10 +51,10 @@ ON_CONFLICT = (
 
 
 TELLER = (
-    "(SELECT w.id, w.created_at, w.run_id, w.columns FROM dataset_version w WHERE w.dataset_id = k.id"
+    "(SELECT w.id, w.created_at, w.run_id, w.columns FROM dataset_version w WHERE w.dataset_id = d.id"
     " AND w.columns <> '[]' ORDER BY w.created_at DESC, w.id DESC LIMIT 1)"
 )
-"""The version of dataset `k` that was last to tell how its columns are made, whether or not its run ended well."""
+"""The version of dataset `d` that was last to tell how its columns are made, whether or not its run ended well."""
 
 
 async def settle(
@@ -191,8 +191,8 @@ async def draw_columns(connection: Connection, datasets: set[UUID]) -> None:
     keys = sorted(datasets)
     await connection.execute("DELETE FROM column_edge WHERE dataset_id = ANY($1::uuid[])", keys)
     await connection.execute(
-        "INSERT INTO column_edge SELECT k.id, e ->> 0, (e ->> 1)::uuid, e ->> 2, e ->> 3, e ->> 4"  # noqa: S608  # a constant
-        f" FROM unnest($1::uuid[]) AS k(id) JOIN LATERAL {TELLER} v ON true"
+        "INSERT INTO column_edge SELECT d.id, e ->> 0, (e ->> 1)::uuid, e ->> 2, e ->> 3, e ->> 4"  # noqa: S608  # a constant
+        f" FROM unnest($1::uuid[]) AS d(id) JOIN LATERAL {TELLER} v ON true"
         " CROSS JOIN jsonb_array_elements(v.columns::jsonb) e",
         keys,
     )

@@ -141,6 +141,11 @@ def test_the_newest_column_lineage_replaces_the_older(scene: Any, make_dataset: 
         )
     graph = scene.client.column_lineage(f"dataset:file:{b}")["graph"]
     assert {item["data"]["field"] for item in graph} == {"z", "y"}
+    scene.ran("silent", 9, [], [make_dataset(b, "z")])
+    told = scene.client.dataset("file", b)["columnLineage"]
+    assert [(item["name"], [made["field"] for made in item["inputFields"]]) for item in told] == [
+        ("z", ["y"])
+    ]
 
 
 def test_a_task_is_shown_with_the_run_of_its_dag_or_if_asked_its_own(scene: Any) -> None:
