@@ -222,8 +222,13 @@ class Intake:
                     table.said(
                         "source", event.order, [source["name"], source.get("uri"), event.time.isoformat()]
                     )
-                for link in facets.get("symlinks", {}).get("identifiers") or ():
-                    table.said("physical", event.order, link["name"])
+                links = facets.get("symlinks", {}).get("identifiers") or []
+                if (
+                    event.listed or links
+                ):  # an event calls a dataset by its physical name, a request may link to it
+                    physical = dataset.name[1] if event.listed else links[0]["name"]
+                    table.said("physical", event.order, physical)
+                for link in links:
                     self.ids.setdefault((link["namespace"], link["name"]), table.id)
 
     def _make_job_versions(self) -> dict[UUID, JobVersion]:
@@ -351,11 +356,11 @@ class Intake:
                 key = self.ids[event.dataset.name]
                 name = self.tables[key].name
                 told.append(told_version(key, name, event.dataset.facets, event.time, "event"))
-            if event.kind == "J":
+            if event.kind == "J" and event.listed:
                 told += [
                     told_version(key, self.tables[key].name, dataset.facets, event.time, "job")
                     for dataset in (*event.inputs, *event.outputs)
-                    if dataset.facets.get("schema") and (key := self.ids[dataset.name])
+                    if (key := self.ids[dataset.name])
                 ]
         told.sort(key=lambda version: version.created_at, reverse=True)
         return {version.id: version for version in told}  # of equal ones, the earliest

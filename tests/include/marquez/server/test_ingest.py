@@ -261,6 +261,7 @@ def test_what_a_run_says_of_its_datasets_may_change_until_it_ends(
     assert shown["inputDatasetVersions"][0]["facets"]["inputStatistics"]["rowCount"] == 2
     now = scene.client.dataset("file", table)
     assert [item["name"] for item in now["fields"]] == ["b"]
+    assert scene.client.dataset_versions("file", table)["totalCount"] == 1
     assert [(item["name"], item["inputFields"][0]["field"]) for item in now["columnLineage"]] == [("b", "b")]
     assert scene.client.dataset("file", read)["facets"]["schema"]["fields"][0]["name"] == "b"
 
@@ -326,6 +327,8 @@ def test_a_job_event_seeds_the_edges_and_a_dataset_event_a_version(scene: Any, m
     scene.post(event)
     assert scene.nodes(scene.node("planned")) == {"planned", "i", "o"}
     assert scene.client.job(scene.namespace, "planned")["latestRun"] is None
+    for name in "io":
+        assert scene.client.dataset_versions("file", scene.named(name))["totalCount"] == 1
     told = {
         "eventTime": "2026-03-01T00:00:00Z",
         "producer": "https://example.org/p",
@@ -363,6 +366,52 @@ def test_two_names_joined_by_a_symlink_are_one_dataset(scene: Any, make_dataset:
     assert scene.nodes(scene.node("read")) == {"write", "path", "read", "o"}
     one, two = scene.client.dataset("file", scene.named("path")), scene.client.dataset("file", alias)
     assert one["currentVersion"] == two["currentVersion"]
+
+
+def test_a_dataset_is_physically_what_events_last_called_it(scene: Any, make_dataset: Any) -> None:
+    path, alias = scene.named("path"), scene.named("alias")
+    links = {**FACET, "identifiers": [{"namespace": "file", "name": alias, "type": "TABLE"}]}
+    scene.ran("write", 1, [], [make_dataset(path, "a", symlinks=links)])
+    assert scene.client.dataset("file", path)["physicalName"] == path
+    scene.ran("read", 9, [make_dataset(alias)], [])
+    scene.ran("late", 5, [make_dataset(path)], [])
+    assert scene.client.dataset("file", path)["physicalName"] == alias
+
+
+def test_a_nominal_time_is_written_as_short_as_its_fraction_allows(scene: Any) -> None:
+    run = str(uuid4())
+    told = {"nominalStartTime": "2026-03-01T01:00:00.250+01:00", "nominalEndTime": "2026-03-02T00:00:00.000Z"}
+    scene.post(
+        scene.event("COMPLETE", "timed", run, 1, run_facets={"nominalTime": {**FACET, **told}})
+        | {"eventTime": "2026-03-01T02:00:00.120Z"}
+    )
+    facet = scene.client.run_facets(run)["nominalTime"]
+    assert (facet["nominalStartTime"], facet["nominalEndTime"]) == (
+        "2026-03-01T00:00:00.25Z",
+        "2026-03-02T00:00:00Z",
+    )
+    event = scene.client.events(namespace=scene.namespace)["events"][0]
+    assert event["eventTime"] == "2026-03-01T02:00:00.12Z"
+
+
+def test_what_a_later_event_leaves_out_stays(scene: Any, make_dataset: Any) -> None:
+    run, table = (
+        str(uuid4()),
+        make_dataset(scene.named("t"), documentation={**FACET, "description": "a table"}),
+    )
+    known = {
+        "documentation": {**FACET, "description": "a job"},
+        "sourceCodeLocation": {**FACET, "type": "git", "url": "https://git.example/job.py"},
+    }
+    times = {"nominalTime": {**FACET, "nominalStartTime": "2026-03-01T00:00:00Z"}}
+    scene.post(
+        scene.event("START", "j", run, 1, outputs=[table], job_facets=known),
+        scene.event("COMPLETE", "j", run, 2, outputs=[make_dataset(table["name"])], run_facets=times),
+    )
+    job = scene.client.job(scene.namespace, "j")
+    assert (job["description"], job["location"]) == ("a job", "https://git.example/job.py")
+    assert job["latestRun"]["args"] == {"nominal_start_time": "2026-03-01T00:00Z"}
+    assert scene.client.dataset("file", table["name"])["description"] == "a table"
 
 
 REFUSED = {
