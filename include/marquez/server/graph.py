@@ -22,11 +22,12 @@ MAX_HOPS = 1_000_000
 async def lineage(connection: Connection, text: str, depth: int, *, own_runs: bool = False) -> Json:
     """Return the jobs within `depth` hops of a node, and their datasets, undirected.
 
-    A job is no hop from itself. A dataset stands for the job that came last to write it or, where none does, to read it.
+    A job is no hop from itself. A dataset stands for the job that came last to write it or, where that leads no longer to
+    it or there is none, to read it.
     A job is shown with the run that stands for it or, with `own_runs`, its own latest.
     """
-    node, start = await _start(connection, text)
     hops = min(max(depth, 0), MAX_HOPS)
+    node, start = await _start(connection, text, hops)
     jobs: list[UUID] = (
         await connection.fetchval("SELECT jobs_around($1::uuid[], $2)", start, hops) if start else []
     )
@@ -78,7 +79,7 @@ async def lineage(connection: Connection, text: str, depth: int, *, own_runs: bo
     return {"graph": nodes}
 
 
-async def _start(connection: Connection, text: str) -> tuple[UUID | None, list[UUID]]:
+async def _start(connection: Connection, text: str, hops: int) -> tuple[UUID | None, list[UUID]]:
     """Return the dataset (or None) and the jobs to start from."""
     if not text:
         raise invalid("query param nodeId must not be null")
@@ -88,13 +89,13 @@ async def _start(connection: Connection, text: str) -> tuple[UUID | None, list[U
     if readings[0].kind in ("run", "datasetField"):
         raise coded(404, f"Node '{text}' must be of type dataset or job!")
     for reading in readings:
-        found = await _start_of(connection, reading)
+        found = await _start_of(connection, reading, hops)
         if found is not None:
             return found
     raise missing(readings[0])
 
 
-async def _start_of(connection: Connection, node: NodeId) -> tuple[UUID | None, list[UUID]] | None:
+async def _start_of(connection: Connection, node: NodeId, hops: int) -> tuple[UUID | None, list[UUID]] | None:
     if node.kind == "job":
         job = job_id(node.namespace, node.name)
         if await connection.fetchval("SELECT true FROM job WHERE id = $1 AND NOT hidden", job):
@@ -107,12 +108,27 @@ async def _start_of(connection: Connection, node: NodeId) -> tuple[UUID | None, 
     if not isinstance(found, UUID):
         return None
     rows = await connection.fetch(
-        "SELECT e.job_id FROM job_edge e JOIN job j ON j.id = e.job_id AND NOT j.hidden"
+        "SELECT e.job_id, e.is_input FROM job_edge e JOIN job j ON j.id = e.job_id AND NOT j.hidden"
         " LEFT JOIN job_version v ON v.id = j.current_version"
         " WHERE e.dataset_id = $1 ORDER BY e.is_input, v.created_at DESC, j.name, j.id LIMIT 1",
         found,
     )
+    if rows and rows[0]["is_input"]:  # nobody writes it now
+        writer = await connection.fetchval(_LAST_WRITER, found, hops)
+        if isinstance(writer, UUID):
+            return found, [writer]
     return found, [row["job_id"] for row in rows]
+
+
+_LAST_WRITER = (
+    "WITH writer AS (SELECT r.job_id FROM dataset_version v JOIN run r ON r.id = v.run_id"
+    " JOIN job j ON j.id = r.job_id AND NOT j.hidden WHERE v.dataset_id = $1 AND r.job_version IS NOT NULL"
+    " ORDER BY v.created_at DESC, v.id DESC LIMIT 1),"
+    " led AS MATERIALIZED (SELECT job_id, jobs_around(ARRAY[job_id], $2) AS jobs FROM writer)"
+    " SELECT job_id FROM led WHERE EXISTS"
+    " (SELECT FROM job_edge e WHERE e.dataset_id = $1 AND e.job_id = ANY (led.jobs))"
+)
+"""The job whose run was the last to write a dataset, if that leads to it within some hops, as by others that it wrote."""
 
 
 def missing(node: NodeId) -> ApiError:

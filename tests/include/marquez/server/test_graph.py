@@ -75,6 +75,22 @@ def test_a_dataset_without_jobs_is_a_lone_node(scene: Any, make_dataset: Any) ->
     assert scene.nodes(f"dataset:file:{scene.named('old')}") == {"old"}
 
 
+def test_a_dataset_stands_for_its_last_writer_as_long_as_that_leads_to_it(
+    scene: Any, make_dataset: Any
+) -> None:
+    script, one, two, film = (make_dataset(scene.named(name)) for name in ("script", "one", "two", "film"))
+    scene.ran("write", 1, [], [script])
+    scene.ran("render", 3, [script], [one])
+    scene.ran("render", 5, [script], [two])
+    scene.ran("compose", 7, [one, two], [film])
+    scene.ran("review", 9, [film], [])
+    at = f"dataset:file:{scene.named('one')}"
+    assert scene.nodes(at, 0) == {"compose", "one", "two", "film"}
+    assert scene.nodes(at, 1) == {"write", "render", "compose", "script", "one", "two", "film"}
+    scene.ran("render", 11, [], [make_dataset(scene.named("else"))])
+    assert scene.nodes(at, 1) == {"compose", "review", "one", "two", "film"}
+
+
 @pytest.mark.parametrize(
     ("node", "status"),
     [
