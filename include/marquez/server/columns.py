@@ -59,11 +59,15 @@ async def column_lineage(
     return {"graph": await _nodes(connection, edges, told, read, with_versions=False)}
 
 
-# The fields of the current version or, where it tells none, of the last version that did.
+_READ_FIELDS = "k.read_facets::jsonb #>> '{schema,2,fields}'"
+# The fields of the current version or, where it tells none, of the last version that did or of which a reader did.
 _KNOWN_FIELDS = (
-    "JOIN LATERAL (SELECT coalesce("
+    "JOIN LATERAL (SELECT coalesce("  # noqa: S608  # a constant
     "(SELECT c.fields FROM dataset_version c WHERE c.id = d.current_version AND c.fields <> '[]'),"
     " (SELECT k.fields FROM dataset_version k WHERE k.dataset_id = d.id AND k.fields <> '[]'"
+    " ORDER BY k.created_at DESC LIMIT 1),"
+    f" (SELECT {_READ_FIELDS} FROM dataset_version k WHERE k.dataset_id = d.id"
+    f" AND k.read_facets <> '{{}}' AND {_READ_FIELDS} IS NOT NULL"
     " ORDER BY k.created_at DESC LIMIT 1)) AS fields) v ON v.fields IS NOT NULL"
 )
 _NAMED = "FROM dataset_name n JOIN dataset d ON d.id = n.dataset_id AND NOT d.hidden"
@@ -80,7 +84,8 @@ async def _fields_of(connection: Connection, node: NodeId) -> set[Field]:
         )
     elif node.version:
         rows = await connection.fetch(
-            f"SELECT d.id, v.fields {_NAMED} JOIN dataset_version v ON v.dataset_id = d.id AND v.id = $2 WHERE n.id = $1",
+            f"SELECT d.id, coalesce(nullif(k.fields, '[]'), {_READ_FIELDS}, '[]') AS fields {_NAMED}"
+            " JOIN dataset_version k ON k.dataset_id = d.id AND k.id = $2 WHERE n.id = $1",
             key,
             node.version,
         )
@@ -93,8 +98,9 @@ async def _fields_of(connection: Connection, node: NodeId) -> set[Field]:
     if fields or node.version:
         return fields
     past = await connection.fetchval(
-        f"SELECT d.id {_NAMED} JOIN dataset_version v ON v.dataset_id = d.id WHERE n.id = $1"  # a constant
-        " AND v.fields::jsonb @> jsonb_build_array(jsonb_build_object('name', $2::text)) LIMIT 1",
+        f"SELECT d.id {_NAMED} JOIN dataset_version k ON k.dataset_id = d.id,"  # constants
+        " jsonb_build_array(jsonb_build_object('name', $2::text)) AS field(told) WHERE n.id = $1"
+        f" AND (k.fields::jsonb @> told OR ({_READ_FIELDS})::jsonb @> told) LIMIT 1",
         key,
         node.field,
     )

@@ -13,6 +13,7 @@ from include.marquez.server.history import TELLER
 from include.marquez.server.identity import dataset_id
 from include.marquez.server.jobs import runs_by_id
 from include.marquez.server.openlineage import REQUESTED
+from include.marquez.server.records import fields_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,6 +113,7 @@ async def shown_datasets(connection: Connection, rows: Sequence[Any]) -> list[Js
     return [
         dataset_head(row, tags)
         | {
+            "fields": tags.fields(row["id"], known_fields(row["fields"], row["read_facets"])),
             "currentVersion": row["current_version"],
             "columnLineage": _column_lineage(columns[row["id"]], names),
             "facets": merged(row["facets"], row["read_facets"]),
@@ -186,6 +188,14 @@ def _column_lineage(
     return [{"name": name, "inputFields": inputs} | told[name] for name, inputs in by_field.items()] or None
 
 
+def known_fields(written: str | None, read: str | None) -> str | None:
+    """Return the fields of a version: its writer's or, where that told none, those that its last reader tells."""
+    if written != "[]" or not read or '"schema"' not in read:
+        return written
+    told = exact_json.loads(read).get("schema")
+    return exact_json.dumps(fields_of(told[2])) if told else written
+
+
 async def graph_datasets(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Json]:
     """Return the `data` of dataset nodes, by id."""
     rows = await connection.fetch(
@@ -199,18 +209,28 @@ async def graph_datasets(connection: Connection, ids: Sequence[UUID]) -> dict[UU
 # --- versions ----------------------------------------------------------------------------------------------------------
 
 
+# What a job is said to read is a version only if there was none.
+_NONE_BEFORE = (
+    " AND NOT (v.inferred AND v.current_at IS NULL AND EXISTS (SELECT FROM dataset_version k"
+    " WHERE k.dataset_id = v.dataset_id AND k.current_at <= v.created_at))"
+)
+
+
 async def dataset_versions(
     connection: Connection, namespace: str, name: str, limit: int, offset: int
 ) -> Json:
     dataset = await find_dataset(connection, namespace, name)
     rows = await connection.fetch(
-        "SELECT v.*, d.physical_name FROM dataset_version v JOIN dataset d ON d.id = v.dataset_id WHERE v.dataset_id = $1"
-        " ORDER BY v.created_at DESC, v.id LIMIT $2 OFFSET $3",
+        "SELECT v.*, d.physical_name FROM dataset_version v JOIN dataset d ON d.id = v.dataset_id WHERE v.dataset_id = $1"  # noqa: S608
+        f"{_NONE_BEFORE} ORDER BY v.created_at DESC, v.id LIMIT $2 OFFSET $3",
         dataset,
         limit,
         offset,
     )
-    total = await connection.fetchval("SELECT count(*) FROM dataset_version WHERE dataset_id = $1", dataset)
+    total = await connection.fetchval(
+        f"SELECT count(*) FROM dataset_version v WHERE v.dataset_id = $1{_NONE_BEFORE}",  # noqa: S608  # a constant
+        dataset,
+    )
     return {"versions": await _shown_versions(connection, namespace, name, rows), "totalCount": total}
 
 
@@ -284,11 +304,12 @@ async def tag_field(
 ) -> Json:
     """Tag one field of a dataset; Marquez writes these tags in capitals."""
     dataset = await find_dataset(connection, namespace, name)
-    stored = await connection.fetchval(
-        "SELECT v.fields FROM dataset d JOIN dataset_version v ON v.id = d.current_version WHERE d.id = $1",
+    row = await connection.fetchrow(
+        "SELECT v.fields, v.read_facets FROM dataset d JOIN dataset_version v ON v.id = d.current_version WHERE d.id = $1",
         dataset,
     )
-    if not any(item["name"] == field for item in json.loads(stored or "[]")):
+    known = known_fields(row["fields"], row["read_facets"]) if row else None
+    if not any(item["name"] == field for item in json.loads(known or "[]")):
         raise ApiError(404, {"code": 404, "message": f"Field '{field}' not found for dataset '{name}'."})
     tag = tag.upper()
     await connection.execute(

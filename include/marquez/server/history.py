@@ -46,7 +46,7 @@ ON_CONFLICT = (
     " ELSE excluded.current_at END,"
     " fields = excluded.fields, lifecycle = excluded.lifecycle, description = excluded.description,"
     " source_name = excluded.source_name, facets = excluded.facets, output_facets = excluded.output_facets,"
-    " columns = excluded.columns"
+    " columns = excluded.columns, inferred = v.inferred AND excluded.inferred"
 )
 
 

@@ -358,12 +358,17 @@ class Intake:
                 told.append(told_version(key, name, event.dataset.facets, event.time, "event"))
             if event.kind == "J" and event.listed:
                 told += [
-                    told_version(key, self.tables[key].name, dataset.facets, event.time, "job")
-                    for dataset in (*event.inputs, *event.outputs)
+                    told_version(key, self.tables[key].name, dataset.facets, event.time, how)
+                    for how, side in (("job input", event.inputs), ("job", event.outputs))
+                    for dataset in side
                     if (key := self.ids[dataset.name])
                 ]
         told.sort(key=lambda version: version.created_at, reverse=True)
-        return {version.id: version for version in told}  # of equal ones, the earliest
+        versions: dict[UUID, Version] = {}
+        for version in told:  # of equal ones, the earliest
+            version.inferred = version.inferred and versions.get(version.id, version).inferred
+            versions[version.id] = version
+        return versions
 
     def _write_versions(self, versions: list[Version], laid: list[tuple[UUID, str]]) -> None:
         versions.sort(key=lambda version: version.id)

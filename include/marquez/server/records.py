@@ -122,15 +122,7 @@ class Version:
 
     @property
     def fields(self) -> list[Json]:
-        return [
-            {
-                "name": item["name"],
-                "type": item.get("type"),
-                "tags": [],
-                "description": item.get("description"),
-            }
-            for item in self.facets.get("schema", {}).get("fields") or ()
-        ]
+        return fields_of(self.facets.get("schema", {}))
 
     @property
     def lifecycle(self) -> str | None:
@@ -190,6 +182,14 @@ def _joined(rows: Iterable[tuple[str | None, ...]]) -> str:
     return ":".join(":".join(part for part in row if part is not None) for row in ordered)
 
 
+def fields_of(schema: Json) -> list[Json]:
+    """Return the fields that a schema facet tells, as they are shown."""
+    return [
+        {"name": item["name"], "type": item.get("type"), "tags": [], "description": item.get("description")}
+        for item in schema.get("fields") or ()
+    ]
+
+
 def lay(read_facets: Json, run: UUID, io: Io) -> None:
     """Let a reader say what it says of a version: of each facet, the reader that last named the dataset is heard."""
     order = [io.told_at.isoformat(timespec="microseconds"), str(run)]
@@ -207,15 +207,15 @@ def told_version(
         [facets.get("schema", {}).get("fields"), facets.get("lifecycleStateChange")], sort_keys=True
     )
     return Version(
-        id=made_of("told version", how, str(identifier), content),
+        id=made_of("told version", how.partition(" ")[0], str(identifier), content),
         dataset_id=identifier,
         name=name,
         run_id=None,
         told_by=reader,
         created_at=at,
-        current_at=None if how == "job" else at,
+        current_at=None if how.startswith("job") else at,
         facets=facets,
-        inferred=how == "input",
+        inferred=how.endswith("input"),
     )
 
 

@@ -164,6 +164,20 @@ def test_the_newest_column_lineage_replaces_the_older(scene: Any, make_dataset: 
     ]
 
 
+def test_fields_that_only_readers_tell_are_known(scene: Any, make_dataset: Any) -> None:
+    a, b = scene.named("a"), scene.named("b")
+    node = f"dataset:file:{a}"
+    scene.ran("write", 1, [], [make_dataset(a)])
+    assert scene.client.column_lineage(node) is None
+    scene.ran("read", 3, [make_dataset(a, "x")], [make_dataset(b, "x", made_from={"x": [(a, "x")]})])
+    table = scene.client.dataset("file", a)
+    assert [item["name"] for item in table["fields"]] == ["x"]
+    scene.ran("write", 5, [], [make_dataset(a)])
+    assert scene.client.dataset("file", a)["fields"] == []
+    for known in (node, f"{node}#{table['currentVersion']}", f"datasetField:file:{a}:x"):
+        assert scene.client.column_lineage(known) == {"graph": []}
+
+
 def test_a_task_is_shown_with_the_run_of_its_dag_or_if_asked_its_own(scene: Any) -> None:
     dag, task = str(uuid4()), str(uuid4())
     facet = {"_producer": "https://example.org/p", "_schemaURL": "https://example.org/f.json"}

@@ -339,6 +339,24 @@ def test_a_job_event_seeds_the_edges_and_a_dataset_event_a_version(scene: Any, m
     assert [item["name"] for item in scene.client.dataset("file", scene.named("alone"))["fields"]] == ["x"]
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_what_a_job_event_reads_is_a_version_only_if_there_was_none(
+    scene: Any, make_dataset: Any, first: int
+) -> None:
+    table = make_dataset(scene.named("t"), "a")
+    written = scene.event("COMPLETE", "write", str(uuid4()), 1, outputs=[table])
+    read, made = (scene.event(None, "planned", "", minute) for minute in (5, 7))
+    read["inputs"] = made["outputs"] = [table]
+    for event in (read, made):
+        del event["run"], event["eventType"]
+        event["schemaURL"] = event["schemaURL"].replace("RunEvent", "JobEvent")
+    events = [written, read]
+    scene.post(events[first], events[1 - first])
+    assert scene.client.dataset_versions("file", table["name"])["totalCount"] == 1
+    scene.post(made)
+    assert len(scene.client.dataset_versions("file", table["name"])["versions"]) == 2
+
+
 def test_a_child_makes_its_parent_and_keeps_its_own_name(scene: Any) -> None:
     parent_run, run = str(uuid4()), str(uuid4())
     parent = {**FACET, "run": {"runId": parent_run}, "job": {"namespace": scene.namespace, "name": "dag"}}
