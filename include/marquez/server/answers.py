@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -9,12 +10,14 @@ import orjson
 from starlette.responses import Response
 
 from include.marquez.server import exact_json
-from include.marquez.server.openlineage import REQUESTED, instant, requested
+from include.marquez.server.openlineage import MAX_NAMESPACE, NOT_NAMESPACE, REQUESTED, requested
+from include.marquez.server.times import instant
 
 if TYPE_CHECKING:
     from datetime import datetime
 
 JSON = "application/json"
+URL = re.compile(r"(https?|ftp|file|jar|mailto):(?://(?=[/?#]|$))?(.*)", re.IGNORECASE | re.DOTALL)
 
 
 class ApiError(Exception):
@@ -37,6 +40,16 @@ def not_found(what: str, name: object) -> ApiError:
 
 def no_such_page() -> ApiError:
     return coded(404, "HTTP 404 Not Found")
+
+
+def possible_namespace(name: str) -> bool:
+    """Return whether a request may give a namespace this name; datasets' namespaces that events tell have any."""
+    return 0 < len(name) <= MAX_NAMESPACE and not NOT_NAMESPACE.search(name)
+
+
+def no_namespace(name: str) -> ApiError:
+    """Return the 404 of a missing namespace; under a name that none may have there is no page at all."""
+    return not_found("Namespace", name) if possible_namespace(name) else no_such_page()
 
 
 def invalid(message: str) -> ApiError:
@@ -66,6 +79,16 @@ def at(moment: datetime | None) -> datetime | str | None:
     if moment is None or not (fraction := moment.microsecond) or fraction % 1000:
         return moment
     return instant(moment)
+
+
+def as_url(text: str | None) -> str | None:
+    """Return a URL as Marquez writes it: nothing for text that is none, and no ``//`` before an empty authority.
+
+    >>> as_url("file:///dags/a.py"), as_url("a.py")
+    ('file:/dags/a.py', None)
+    """
+    match = URL.fullmatch((text or "").strip())
+    return f"{match[1].lower()}:{match[2]}" if match else None
 
 
 def answer(value: Any, status: int = 200) -> Response:

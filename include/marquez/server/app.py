@@ -43,6 +43,8 @@ OFFERED = ("HEAD", "DELETE", "POST", "GET", "OPTIONS", "PUT")
 SLOW_S = 1.0
 """Requests that take longer are logged."""
 RETENTION_EVERY_S = 3600.0
+REPEATED = (b"lastRunStates",)
+"""Parameters of which every value counts."""
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -279,7 +281,8 @@ class Edge:
             except ApiError as error:
                 await error_answer(error)(scope, receive, named)
                 return
-            scope = {**scope, "path": routed_path(scope), "root_path": ""}
+            query = first_of_each(scope["query_string"])
+            scope = {**scope, "path": routed_path(scope), "root_path": "", "query_string": query}
             if scope["method"] == "OPTIONS":
                 await self._options(scope)(scope, receive, named)
                 return
@@ -353,10 +356,25 @@ def routed_path(scope: Scope) -> str:
     """Return the path with each segment decoded once, encoded slashes kept apart from those that part segments."""
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
     segments = [
-        unquote_to_bytes(part).decode("utf-8", "replace").replace("/", SLASH) for part in raw.split(b"/")
+        # What follows a semicolon is a parameter of the segment, and no part of a name.
+        unquote_to_bytes(part.partition(b";")[0]).decode("utf-8", "replace").replace("/", SLASH)
+        for part in raw.split(b"/")
     ]
     path = "/".join(segments)
     return path[:-1] if len(path) > 1 and path.endswith("/") else path
+
+
+def first_of_each(query: bytes) -> bytes:
+    """Return the query with the first of the values that a parameter is given; states of runs may be many.
+
+    >>> first_of_each(b"limit=1&offset=2&limit=3")
+    b'limit=1&offset=2'
+    """
+    pairs: dict[bytes, bytes] = {}
+    for place, pair in enumerate(query.split(b"&")):
+        name = pair.partition(b"=")[0]
+        pairs.setdefault(b"%d" % place if name in REPEATED else b"=" + name, pair)
+    return b"&".join(pairs.values())
 
 
 def _without_body(send: Send) -> Send:

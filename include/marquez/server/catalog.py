@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from include.marquez.server.answers import at, not_found
+from include.marquez.server.answers import at, no_namespace, not_found
+from include.marquez.server.openlineage import is_uri
 
 if TYPE_CHECKING:
     from datetime import date
@@ -32,17 +33,17 @@ async def list_namespaces(connection: Connection, limit: int, offset: int) -> Js
 async def one_namespace(connection: Connection, name: str) -> Json:
     row = await connection.fetchrow("SELECT * FROM namespace WHERE name = $1", name)
     if row is None:
-        raise not_found("Namespace", name)
+        raise no_namespace(name)
     return _namespace(row)
 
 
 async def put_namespace(connection: Connection, name: str, owner: str, description: str | None) -> Json:
-    """Create a namespace or change its owner and, if given, its description."""
+    """Create a namespace or change its owner; its description stays what it was created with."""
     row = await connection.fetchrow(
         "INSERT INTO namespace AS n (name, created_at, updated_at, stated, owner, description)"
         " VALUES ($1, now(), now(), true, $2, $3)"
-        " ON CONFLICT (name) DO UPDATE SET updated_at = now(), stated = true, owner = excluded.owner, hidden = false,"
-        " description = coalesce(excluded.description, n.description) RETURNING *",
+        " ON CONFLICT (name) DO UPDATE SET updated_at = now(), stated = true, owner = excluded.owner, hidden = false"
+        " RETURNING *",
         name,
         owner,
         description,
@@ -81,17 +82,12 @@ def _source(row: Any) -> Json:
 
 
 def _with_scheme(url: str) -> str:
-    """Write a URL as Marquez does: one whose scheme has no authority after it is taken for a host name.
+    """Write a URL as Marquez does: what cannot be one is taken for the name of a host.
 
     >>> _with_scheme("postgres://h:5432"), _with_scheme("file://")
     ('postgres://h:5432', 'http://file://')
     """
-    head, separator, rest = url.partition("://")
-    return (
-        url
-        if not url or (separator and rest.strip("/")) or (head and ":" in url and not separator)
-        else f"http://{url}"
-    )
+    return url if is_uri(url) else f"http://{url}"
 
 
 async def list_sources(connection: Connection, limit: int, offset: int) -> Json:
@@ -118,7 +114,7 @@ async def put_source(
         " VALUES ($1, $2, now(), now(), $3, $4) ON CONFLICT (name) DO UPDATE SET type = excluded.type, updated_at = now(),"
         " connection_url = excluded.connection_url, description = excluded.description RETURNING *",
         name,
-        kind.upper(),
+        kind,
         url,
         description,
     )
@@ -134,8 +130,9 @@ async def list_tags(connection: Connection, limit: int, offset: int) -> Json:
 
 async def put_tag(connection: Connection, name: str, description: str | None) -> Json:
     row = await connection.fetchrow(
-        "INSERT INTO tag (name, description) VALUES ($1, $2)"
-        " ON CONFLICT (name) DO UPDATE SET description = excluded.description RETURNING name, description",
+        "INSERT INTO tag AS t (name, description) VALUES ($1, $2)"
+        " ON CONFLICT (name) DO UPDATE SET description = coalesce(excluded.description, t.description)"
+        " RETURNING name, description",
         name,
         description,
     )

@@ -45,7 +45,7 @@ async def column_lineage(
         raise coded(400, "Node version cannot be specified when withDownstream is true")
     start: set[Field] = set()
     for reading in readings:
-        start = await _fields_of(connection, reading)
+        start = await fields_of(connection, reading)
         if start:
             version = reading.version
             break
@@ -73,7 +73,7 @@ _KNOWN_FIELDS = (
 _NAMED = "FROM dataset_name n JOIN dataset d ON d.id = n.dataset_id AND NOT d.hidden"
 
 
-async def _fields_of(connection: Connection, node: NodeId) -> set[Field]:
+async def fields_of(connection: Connection, node: NodeId) -> set[Field]:
     """Return the fields of a dataset, of what the latest run of a job wrote, or the one field, if there ever was one."""
     key = (job_id if node.kind == "job" else dataset_id)(node.namespace, node.name)
     if node.kind == "job":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from include.marquez.server import exact_json
-from include.marquez.server.answers import ApiError, as_facets, as_json, as_told, at, not_found
+from include.marquez.server.answers import ApiError, as_facets, as_json, as_told, at, no_namespace, not_found
 from include.marquez.server.history import TELLER
 from include.marquez.server.identity import dataset_id
 from include.marquez.server.jobs import runs_by_id
@@ -78,9 +78,18 @@ async def find_dataset(connection: Connection, namespace: str, name: str) -> UUI
     )
     if not isinstance(found, UUID):
         if not await connection.fetchval("SELECT true FROM namespace WHERE name = $1", namespace):
-            raise not_found("Namespace", namespace)
+            raise no_namespace(namespace)
         raise not_found("Dataset", name)
     return found
+
+
+async def is_dataset(connection: Connection, namespace: str, name: str) -> bool:
+    return bool(
+        await connection.fetchval(
+            "SELECT true FROM dataset_name n JOIN dataset d ON d.id = n.dataset_id WHERE n.id = $1 AND NOT d.hidden",
+            dataset_id(namespace, name),
+        )
+    )
 
 
 async def one_dataset(connection: Connection, namespace: str, name: str) -> Json:
@@ -91,7 +100,7 @@ async def one_dataset(connection: Connection, namespace: str, name: str) -> Json
 
 async def list_datasets(connection: Connection, namespace: str, limit: int, offset: int) -> Json:
     if not await connection.fetchval("SELECT true FROM namespace WHERE name = $1", namespace):
-        raise not_found("Namespace", namespace)
+        raise no_namespace(namespace)
     rows = await connection.fetch(
         _DATASET + f" WHERE n.namespace = $1 AND NOT d.hidden ORDER BY {NAME_ORDER} LIMIT $2 OFFSET $3",
         namespace,

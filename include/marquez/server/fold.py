@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from include.marquez.server import exact_json
-from include.marquez.server.openlineage import Dataset, Event, Json, Name, parse_time, requested_run
+from include.marquez.server.openlineage import Dataset, Event, Json, Name, requested_run
+from include.marquez.server.times import parse_time, short_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,7 +100,7 @@ class Run:
 
     @property
     def streaming(self) -> bool:
-        return bool(self.job_facets.get("jobType", {}).get("processingType") == "STREAMING")
+        return bool(self.job_facets.get("jobType", {}).get("processingType", "").upper() == "STREAMING")
 
     @property
     def location(self) -> str | None:
@@ -130,10 +131,10 @@ class Run:
     def args(self) -> Json:
         """The run's arguments, as Marquez derives them from the facets."""
         args: Json = dict(requested_run(self.facets).get("args", {}))
-        told = _span(self.facets.get("nominalTime", {}))
-        for key, moment in zip(("nominal_start_time", "nominal_end_time"), told, strict=True):
-            if moment is not None:
-                args[key] = java_time(moment)
+        told = self.facets.get("nominalTime", {})
+        for key, name in (("nominal_start_time", "nominalStartTime"), ("nominal_end_time", "nominalEndTime")):
+            if told.get(name):
+                args[key] = short_time(told[name])
         if self.parent:
             (namespace, name), _, given = self.parent
             args |= {"run_id": given, "name": name, "namespace": namespace}
@@ -205,19 +206,3 @@ def _span(facet: Json) -> tuple[datetime | None, datetime | None]:
         parse_time(start) if isinstance(start, str) else None,
         parse_time(end) if isinstance(end, str) else None,
     )
-
-
-def java_time(moment: datetime) -> str:
-    """Write an instant as Java's ZonedDateTime prints it: seconds only when there are any.
-
-    >>> from datetime import UTC
-    >>> java_time(datetime(2026, 11, 1, tzinfo=UTC))
-    '2026-11-01T00:00Z'
-    """
-    text = f"{moment.year:04d}-" + moment.strftime("%m-%dT%H:%M")
-    if moment.second or moment.microsecond:
-        text += f":{moment.second:02d}"
-        if moment.microsecond:
-            digits = f"{moment.microsecond:06d}"
-            text += "." + (digits[:3] if digits.endswith("000") else digits)
-    return text + "Z"

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from include.marquez.server.answers import ApiError, coded, invalid, no_such_page, not_found
+from include.marquez.server.columns import fields_of
 from include.marquez.server.datasets import graph_datasets
 from include.marquez.server.identity import NodeId, dataset_id, job_id, node_readings
 from include.marquez.server.jobs import job_head, jobs_by_id, runs_by_id, standing_runs
+from include.marquez.server.requests import uuid_param
 
 if TYPE_CHECKING:
     from include.marquez.server.database import Connection
@@ -79,6 +81,17 @@ async def lineage(connection: Connection, text: str, depth: int, *, own_runs: bo
     return {"graph": nodes}
 
 
+async def _must_exist(connection: Connection, readings: list[NodeId]) -> None:
+    """Miss a run or field that there is none of, before its kind is refused."""
+    first = readings[0]
+    if first.kind == "run":
+        run = uuid_param(first.name)
+        if not await connection.fetchval("SELECT true FROM run WHERE id = $1", run):
+            raise not_found("Run", run)
+    elif not any([await fields_of(connection, reading) for reading in readings]):
+        raise coded(404, f"Field '{first.field}' not found for dataset '{first.name}'.")
+
+
 async def _start(connection: Connection, text: str, hops: int) -> tuple[UUID | None, list[UUID]]:
     """Return the dataset (or None) and the jobs to start from."""
     if not text:
@@ -87,6 +100,8 @@ async def _start(connection: Connection, text: str, hops: int) -> tuple[UUID | N
     if not readings:
         raise no_such_page()
     if readings[0].kind in ("run", "datasetField"):
+        if "#" not in text:
+            await _must_exist(connection, readings)
         raise coded(404, f"Node '{text}' must be of type dataset or job!")
     for reading in readings:
         found = await _start_of(connection, reading, hops)

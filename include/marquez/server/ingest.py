@@ -15,7 +15,15 @@ from include.marquez.server import exact_json, history, rows
 from include.marquez.server.fold import Run, apply, begin
 from include.marquez.server.identity import dataset_id, job_id, lock_keys, made_of
 from include.marquez.server.known import Wanted, read
-from include.marquez.server.openlineage import Event, Name, read_event, walk_datasets
+from include.marquez.server.openlineage import (
+    Dataset,
+    Event,
+    Name,
+    columns_told,
+    read_event,
+    requested,
+    walk_datasets,
+)
 from include.marquez.server.records import Job, JobVersion, Table, Version, lay, told_version
 from include.marquez.server.writes import Writes, columns
 
@@ -222,13 +230,9 @@ class Intake:
                     table.said(
                         "source", event.order, [source["name"], source.get("uri"), event.time.isoformat()]
                     )
-                links = facets.get("symlinks", {}).get("identifiers") or []
-                if (
-                    event.listed or links
-                ):  # an event calls a dataset by its physical name, a request may link to it
-                    physical = dataset.name[1] if event.listed else links[0]["name"]
-                    table.said("physical", event.order, physical)
-                for link in links:
+                if event.listed or dataset is event.dataset:
+                    table.said("physical", event.order, _physical(dataset))
+                for link in facets.get("symlinks", {}).get("identifiers") or ():
                     self.ids.setdefault((link["namespace"], link["name"]), table.id)
 
     def _make_job_versions(self) -> dict[UUID, JobVersion]:
@@ -425,21 +429,17 @@ class Intake:
 
     def _columns_of(self, run: Run, io: Io) -> list[list[Any]]:
         """Column edges that hold: from an input of the same run, to a column that the output has."""
-        fields = io.facets.get("columnLineage", {}).get("fields") or {}
         known = {item["name"] for item in io.facets.get("schema", {}).get("fields") or ()}
         edges: list[list[Any]] = []
-        for name, output in fields.items():
-            if known and name not in known:
+        for name, output, item in columns_told(io.facets):
+            source = self.ids.get((item["namespace"], item["name"]))
+            read = run.inputs.get(source) if source else None
+            if source is None or read is None or (known and name not in known):
                 continue
             how = (output.get("transformationDescription"), output.get("transformationType"))
-            for item in output.get("inputFields") or ():
-                source = self.ids.get((item["namespace"], item["name"]))
-                read = run.inputs.get(source) if source else None
-                if source is None or read is None:
-                    continue
-                theirs = {column["name"] for column in read.facets.get("schema", {}).get("fields") or ()}
-                if not theirs or item["field"] in theirs:
-                    edges.append([name, str(source), item["field"], *how])
+            theirs = {column["name"] for column in read.facets.get("schema", {}).get("fields") or ()}
+            if not theirs or item["field"] in theirs:
+                edges.append([name, str(source), item["field"], *how])
         return edges
 
 
@@ -552,6 +552,13 @@ def _namespaces_of(event: Event) -> set[str]:
     return names
 
 
+def _physical(dataset: Dataset) -> str:
+    """Return the physical name that is told with a dataset: a request says it in a symlink, an event calls it by it."""
+    symlinks = dataset.facets.get("symlinks")
+    name: str = symlinks["identifiers"][0]["name"] if requested(symlinks) and symlinks else dataset.name[1]
+    return name
+
+
 def _links_of(facets: dict[str, Any]) -> set[Name]:
     """Return the other names that a symlinks facet gives a dataset."""
     if "symlinks" not in facets:
@@ -561,11 +568,4 @@ def _links_of(facets: dict[str, Any]) -> set[Name]:
 
 def _sources_of(facets: dict[str, Any]) -> set[Name]:
     """Return the datasets that a column lineage facet points at."""
-    if "columnLineage" not in facets:
-        return set()
-    fields = facets.get("columnLineage", {}).get("fields") or {}
-    return {
-        (item["namespace"], item["name"])
-        for told in fields.values()
-        for item in told.get("inputFields") or ()
-    }
+    return {(item["namespace"], item["name"]) for _, _, item in columns_told(facets)}

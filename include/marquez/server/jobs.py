@@ -7,7 +7,16 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from include.marquez.server.answers import as_facets, as_json, at, not_found
+from include.marquez.server.answers import (
+    as_facets,
+    as_json,
+    as_url,
+    at,
+    no_namespace,
+    no_such_page,
+    not_found,
+    possible_namespace,
+)
 from include.marquez.server.identity import job_id
 from include.marquez.server.openlineage import REQUESTED
 from include.marquez.server.paging import Cursor
@@ -164,7 +173,7 @@ async def find_job(connection: Connection, namespace: str, name: str) -> UUID:
     )
     if not isinstance(found, UUID):
         if not await connection.fetchval("SELECT true FROM namespace WHERE name = $1", namespace):
-            raise not_found("Namespace", namespace)
+            raise no_namespace(namespace)
         raise not_found("Job", name)
     return found
 
@@ -192,6 +201,8 @@ async def list_jobs(
     total = await connection.fetchval(
         "SELECT count(*) FROM job WHERE NOT hidden AND ($1::text IS NULL OR namespace = $1)", namespace
     )
+    if not total and namespace is not None and not possible_namespace(namespace):
+        raise no_such_page()
     return {"totalCount": total, "jobs": await shown_jobs(connection, rows, of_latest=True)}
 
 
@@ -265,7 +276,7 @@ def job_head(row: Any, edges: Mapping[tuple[UUID, bool], list[Json]]) -> Json:
         "namespace": row["namespace"],
         "inputs": edges.get((row["id"], True), []),
         "outputs": edges.get((row["id"], False), []),
-        "location": row["location"],
+        "location": as_url(row["location"]),
         "description": row["description"],
     }
 
@@ -370,7 +381,7 @@ async def _shown_versions(
             "createdAt": at(row["created_at"]),
             "version": row["version"],
             "namespace": namespace,
-            "location": row["location"],
+            "location": as_url(row["location"]),
             "inputs": [shown for identifier, shown in names.items() if identifier in set(row["inputs"])],
             "outputs": [shown for identifier, shown in names.items() if identifier in set(row["outputs"])],
             "latestRun": latest.get(row["version"]),

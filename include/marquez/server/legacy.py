@@ -5,6 +5,7 @@ They are answered by making the events that say the same, so that there is one w
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -13,19 +14,28 @@ from uuid import UUID, uuid4
 from fastapi import APIRouter, Request, Response
 
 from include.marquez.server import catalog, datasets, jobs
-from include.marquez.server.answers import answer, invalid, no_such_page, not_found
-from include.marquez.server.identity import job_id
+from include.marquez.server.answers import (
+    answer,
+    as_url,
+    coded,
+    invalid,
+    no_such_page,
+    not_found,
+    possible_namespace,
+)
+from include.marquez.server.identity import UUID_TEXT, job_id
 from include.marquez.server.openlineage import (
-    NAMESPACE,
     REQUESTED,
     REQUESTED_RUN,
     Json,
-    instant,
+    is_uri,
     malformed,
-    parse_time,
     read_event,
+    read_time,
+    scalar,
 )
-from include.marquez.server.requests import Name, ingest_of, json_object, pool_of, uuid_param
+from include.marquez.server.requests import Name, ingest_of, json_object, only_json, pool_of, uuid_param
+from include.marquez.server.times import instant, parse_time
 
 if TYPE_CHECKING:
     from include.marquez.server.database import Connection, Pool
@@ -35,27 +45,60 @@ router = APIRouter()
 
 SCHEMA = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/"
 FACET = {"_producer": REQUESTED, "_schemaURL": SCHEMA + "BaseFacet"}
+INSTANT = re.compile(r"\S+T\d\d:\d\d:\d\d(?:\.\d*)?(?:Z|[+-]\d\d(?::\d\d)*)", re.IGNORECASE)
 ENDS = {"start": "START", "complete": "COMPLETE", "fail": "FAIL", "abort": "ABORT"}
-
-
-def _required(body: Json, key: str) -> str:
-    value = body.get(key)
-    if not isinstance(value, str) or not value:
-        malformed(f"{key} must be a string")
-    return value
 
 
 def _optional(body: Json, key: str) -> str | None:
     value = body.get(key)
-    if value is not None and not isinstance(value, str):
-        malformed(f"{key} must be a string")
+    return None if value is None else scalar(value, key)
+
+
+def _required(body: Json, key: str) -> str:
+    text = _optional(body, key)
+    if text is None or not text.strip():
+        malformed(f"{key} must not be blank")
+    return text
+
+
+def _chosen(body: Json, key: str, *choices: str) -> str:
+    text = _required(body, key)
+    if text not in choices:
+        malformed(f"{key} must be one of {', '.join(choices)}")
+    return text
+
+
+def _objects(value: Any, key: str) -> list[Json]:
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        malformed(f"{key} must be an array of objects")
     return value
+
+
+def _tags(body: Json) -> list[str]:
+    given = body.get("tags") or []
+    if not isinstance(given, list):
+        malformed("tags must be an array")
+    return [_required({"tags": tag}, "tags") for tag in given]
+
+
+def _run_id(body: Json, key: str) -> UUID | None:
+    text = (_optional(body, key) or "").strip()
+    if text and not UUID_TEXT.fullmatch(text):
+        malformed(f"{key} must be a UUID")
+    return UUID(text) if text else None
+
+
+def _location(body: Json, key: str) -> str | None:
+    text = (_optional(body, key) or "").strip()
+    if text and as_url(text) is None:
+        malformed(f"{key} must be a URL")
+    return text or None
 
 
 @router.put("/namespaces/{namespace}", tags=["namespaces"])
 async def put_namespace(request: Request, namespace: Name) -> Response:
     """Create a namespace or change its owner and description."""
-    if NAMESPACE.search(namespace) or not namespace or len(namespace) > 1024:
+    if not possible_namespace(namespace):
         raise no_such_page()
     body = await json_object(request)
     async with pool_of(request).acquire() as connection:
@@ -71,6 +114,8 @@ async def put_source(request: Request, source: Name) -> Response:
         _optional(body, "connectionUrl"),
         _optional(body, "description"),
     )
+    if url is None or not is_uri(url):
+        malformed("connectionUrl must be a URI")
     async with pool_of(request).acquire() as connection:
         return answer(await catalog.put_source(connection, source, kind, url, description))
 
@@ -86,40 +131,42 @@ async def put_tag(request: Request, tag: Name) -> Response:
 async def put_dataset(request: Request, namespace: Name, dataset: Name) -> Response:
     """Describe a dataset without an event."""
     body = await json_object(request)
-    source = _required(body, "sourceName")
-    facets: Json = {"dataSource": {"name": source, **FACET}}
     async with pool_of(request).acquire() as connection:
         await catalog.one_namespace(connection, namespace)
+        _chosen(body, "type", "DB_TABLE", "STREAM")
+        source, physical = _required(body, "sourceName"), _required(body, "physicalName")
+        tags, fields = _tags(body), _objects([] if body.get("fields") is None else body["fields"], "fields")
+        known = [
+            {
+                "name": _required(item, "name"),
+                "type": _optional(item, "type"),
+                "description": _optional(item, "description"),
+            }
+            for item in fields
+        ]
+        tagged = [(_required(item, "name"), tag) for item in fields for tag in _tags(item)]
+        description = _optional(body, "description")
+        if run := _run_id(body, "runId"):
+            await jobs.one_run(connection, run)
         shown = await catalog.one_source(connection, source)
-    facets["dataSource"]["uri"] = shown["connectionUrl"]
-    fields = body.get("fields") or []
-    if not isinstance(fields, list) or not all(isinstance(item, dict) for item in fields):
-        malformed("fields must be an array of objects")
-    if fields:
-        known = [{key: item.get(key) for key in ("name", "type", "description")} for item in fields]
+    facets: Json = {"dataSource": {"name": source, "uri": shown["connectionUrl"], **FACET}}
+    if known:
         facets["schema"] = {"fields": known, **FACET}
-    if body.get("description"):
-        facets["documentation"] = {"description": _optional(body, "description"), **FACET}
-    if body.get("physicalName") and body["physicalName"] != dataset:
-        facets["symlinks"] = {
-            "identifiers": [
-                {"namespace": namespace, "name": _optional(body, "physicalName"), "type": "TABLE"}
-            ],
-            **FACET,
-        }
+    if description is not None:
+        facets["documentation"] = {"description": description, **FACET}
+    if physical != dataset:
+        names = [{"namespace": namespace, "name": physical, "type": "TABLE"}]
+        facets["symlinks"] = {"identifiers": names, **FACET}
     await _take(
         ingest_of(request),
         "DatasetEvent",
         {"dataset": {"namespace": namespace, "name": dataset, "facets": facets}},
     )
     async with pool_of(request).acquire() as connection:
-        for tag in body.get("tags") or ():
-            await datasets.tag_dataset(connection, namespace, dataset, str(tag), add=True)
-        for item in fields:
-            for tag in item.get("tags") or ():
-                await datasets.tag_field(
-                    connection, namespace, dataset, str(item["name"]), str(tag), add=True
-                )
+        for tag in tags:
+            await datasets.tag_dataset(connection, namespace, dataset, tag, add=True)
+        for name, tag in tagged:
+            await datasets.tag_field(connection, namespace, dataset, name, tag, add=True)
         return answer(await datasets.one_dataset(connection, namespace, dataset))
 
 
@@ -129,17 +176,21 @@ async def put_job(request: Request, namespace: Name, job: Name) -> Response:
     body = await json_object(request)
     async with pool_of(request).acquire() as connection:
         await catalog.one_namespace(connection, namespace)
+        _chosen({"type": _required(body, "type").upper()}, "type", "BATCH", "STREAM", "SERVICE")
+        await _run_of(connection, namespace, job, _run_id(body, "runId"))
+        description, location = _optional(body, "description"), _location(body, "location")
+        sides: Json = {}
+        for side in ("inputs", "outputs"):
+            named = _objects(body.get(side), side)
+            sides[side] = [{key: _required(item, key) for key in ("namespace", "name")} for item in named]
+            for item in sides[side]:
+                if not await datasets.is_dataset(connection, item["namespace"], item["name"]):
+                    raise not_found("Dataset", item["name"])
     facets: Json = {}
-    if body.get("description"):
-        facets["documentation"] = {"description": _optional(body, "description"), **FACET}
-    if body.get("location"):
-        facets["sourceCodeLocation"] = {"type": "git", "url": _optional(body, "location"), **FACET}
-    sides: Json = {}
-    for side in ("inputs", "outputs"):
-        named = body.get(side) or []
-        if not isinstance(named, list) or not all(isinstance(item, dict) for item in named):
-            malformed(f"{side} must be an array of objects")
-        sides[side] = [{"namespace": item.get("namespace"), "name": item.get("name")} for item in named]
+    if description is not None:
+        facets["documentation"] = {"description": description, **FACET}
+    if location:
+        facets["sourceCodeLocation"] = {"type": "git", "url": location, **FACET}
     await _take(
         ingest_of(request),
         "JobEvent",
@@ -152,35 +203,39 @@ async def put_job(request: Request, namespace: Name, job: Name) -> Response:
 @router.post("/namespaces/{namespace}/jobs/{job}/runs", status_code=201, tags=["runs"])
 async def post_run(request: Request, namespace: Name, job: Name) -> Response:
     """Open a run of a job; it is NEW until it is started."""
-    body = await json_object(request)
+    only_json(request)
     async with pool_of(request).acquire() as connection:
         await jobs.find_job(connection, namespace, job)
-    run = uuid_param(str(body["id"])) if body.get("id") else uuid4()
-    args = body.get("args") or {}
-    if not isinstance(args, dict) or not all(isinstance(value, str) for value in args.values()):
+    body = await json_object(request)
+    given = _run_id(body, "id")
+    args = {} if body.get("args") is None else body["args"]
+    if not isinstance(args, dict) or None in args.values():
         malformed("args must be an object of strings")
-    stated: Json = {"args": args, **FACET}
+    stated: Json = {"args": {key: _optional(args, key) for key in args}, **FACET}
     for key in ("nominalStartTime", "nominalEndTime"):
-        moment = parse_time(_optional(body, key) or "")
-        if body.get(key) and moment is None:
-            malformed(f"{key} must be an ISO date-time")
+        moment = read_time(body.get(key), key)
         stated[key] = instant(moment) if moment else None
     async with pool_of(request).acquire() as connection:
+        if given and await connection.fetchval("SELECT true FROM run WHERE id = $1", given):
+            raise coded(400, f"Run '{given}' already exists for '{job}' under namespace '{namespace}'.")
         sides = await _sides(connection, job_id(namespace, job))
+    run = given or uuid4()
     opened = {"run": {"runId": str(run), "facets": {REQUESTED_RUN: stated}}, "inputs": sides["inputs"]}
     await _take(ingest_of(request), "RunEvent", {"job": {"namespace": namespace, "name": job}, **opened})
     return answer(await _shown(pool_of(request), run), 201)
 
 
-@router.post("/jobs/runs/{run}/{what}", tags=["runs"])
-async def mark_run(request: Request, run: Name, what: Name, at: str | None = None) -> Response:
+@router.post("/jobs/runs/{run}/start", tags=["runs"])
+@router.post("/jobs/runs/{run}/complete", tags=["runs"])
+@router.post("/jobs/runs/{run}/fail", tags=["runs"])
+@router.post("/jobs/runs/{run}/abort", tags=["runs"])
+async def mark_run(request: Request, run: Name, at: str | None = None) -> Response:
     """Start, complete, fail or abort a run."""
-    if what not in ENDS:
-        raise no_such_page()
+    what = request.scope["path"].rpartition("/")[2]
     run_id = uuid_param(run)
-    moment = parse_time(at) if at else datetime.now(UTC)
+    moment = datetime.now(UTC) if at is None else parse_time(at) if INSTANT.fullmatch(at) else None
     if moment is None:
-        raise invalid("query param at must be an ISO date-time")
+        raise invalid("query param at must be an ISO instant")
     async with pool_of(request).acquire() as connection:
         row = await connection.fetchrow(
             "SELECT j.id, j.namespace, j.name FROM run r JOIN job j ON j.id = r.job_id WHERE r.id = $1",
@@ -193,6 +248,13 @@ async def mark_run(request: Request, run: Name, what: Name, at: str | None = Non
     event = {"eventType": ENDS[what], "run": {"runId": str(run_id)}, "job": job, **sides}
     await _take(ingest_of(request), "RunEvent", event, moment)
     return answer(await _shown(pool_of(request), run_id))
+
+
+async def _run_of(connection: Connection, namespace: str, job: str, run: UUID | None) -> None:
+    """Miss a run that a job is told to be of and is not."""
+    found = run and await connection.fetchval("SELECT job_id FROM run WHERE id = $1", run)
+    if run and found != job_id(namespace, job):
+        raise not_found("Run", run)
 
 
 async def _sides(connection: Connection, job: UUID) -> Json:

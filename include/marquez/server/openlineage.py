@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
@@ -17,6 +17,7 @@ import orjson
 
 from include.marquez.server import exact_json
 from include.marquez.server.identity import run_uuid
+from include.marquez.server.times import finite_time, parse_time, told_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -218,6 +219,7 @@ def read_event(value: Any) -> Event:
         value = without_nulls(value)
     schema_url = value.get("schemaURL")
     if schema_url is not None:
+        schema_url = scalar(schema_url, "schemaURL").strip()
         _uri(schema_url, "schemaURL")
     kind: Literal["R", "J", "D"] = "R"
     if isinstance(schema_url, str):
@@ -227,6 +229,8 @@ def read_event(value: Any) -> Event:
     time = _time(value.get("eventTime"), "eventTime", errors)
     if value.get("producer") is None:
         errors.append("producer must not be null")
+    else:
+        scalar(value["producer"], "producer")
     known: Json = {"kind": kind, "digest": digest, "type": None, "body": body}
     if kind == "D":
         known["dataset"] = _dataset(value.get("dataset"), "dataset", errors)
@@ -235,7 +239,7 @@ def read_event(value: Any) -> Event:
         if kind == "R":
             known |= _run(value.get("run"), errors)
             event_type = value.get("eventType")
-            known["type"] = None if event_type in (None, "") else _scalar(event_type, "eventType").upper()
+            known["type"] = None if event_type in (None, "") else scalar(event_type, "eventType").upper()
         for side in ("inputs", "outputs"):
             datasets = (
                 _dataset(item, f"{side}[{i}]", errors) for i, item in enumerate(_list(value.get(side), side))
@@ -266,7 +270,7 @@ def _run(run: Any, errors: list[str]) -> Json:
         errors.append("run.runId must not be null")
         return {}
     facets = _facets(run.get("facets"), "run.facets", RUN_FACETS, errors)
-    known: Json = {"run": run_uuid(_scalar(given, "run.runId")), "run_facets": facets}
+    known: Json = {"run": run_uuid(scalar(given, "run.runId")), "run_facets": facets}
     parent = facets.get("parent")
     if parent and not errors:
         job, parent_run = parent["job"], str(parent["run"]["runId"])
@@ -288,7 +292,7 @@ def _dataset(dataset: Any, path: str, errors: list[str]) -> Dataset | None:
     return Dataset((namespace, name), facets, io_facets)
 
 
-NAMESPACE = re.compile(r"[^A-Za-z0-9:;=/_\-.@+]")
+NOT_NAMESPACE = re.compile(r"[^A-Za-z0-9:;=/_\-.@+]")
 """What a namespace that a request names may not hold."""
 REWRITTEN = re.compile(r"[^A-Za-z0-9:/_\-.@+]")
 
@@ -307,10 +311,11 @@ def safe_namespace(text: str, path: str, errors: list[str]) -> str:
 
 
 def _check_nominal_time(facet: Json, path: str, errors: list[str]) -> None:
+    _time(facet.get("nominalStartTime"), f"{path}.nominalStartTime", errors)
     for key in ("nominalStartTime", "nominalEndTime"):
-        if key in facet or key == "nominalStartTime":
-            moment = _time(facet.get(key), f"{path}.{key}", errors)
-            facet[key] = _rendered_time(facet[key]) if moment else None
+        told = facet.pop(key, None)
+        if read_time(told, f"{path}.{key}"):
+            facet[key] = told_time(told)
 
 
 def _check_parent(facet: Json, path: str, errors: list[str]) -> None:
@@ -319,10 +324,14 @@ def _check_parent(facet: Json, path: str, errors: list[str]) -> None:
         if value is None:
             errors.append(f"{path}.{part} must not be null")
             continue
+        if part == "run" and isinstance(value, str):  # a run that is no object is named by its id alone
+            value = {"runId": value}
         _object(value, f"{path}.{part}")
         for key in required:
-            _text(value, key, f"{path}.{part}", errors)
-        facet[part] = {key: str(value[key]) for key in required if value.get(key) is not None}
+            _text(value, key, f"{path}.{part}", errors, blank=part == "run")
+        facet[part] = {
+            key: scalar(value[key], f"{path}.{part}.{key}") for key in required if value.get(key) is not None
+        }
 
 
 def _check_schema(facet: Json, path: str, errors: list[str]) -> None:
@@ -333,9 +342,11 @@ def _check_schema(facet: Json, path: str, errors: list[str]) -> None:
         _object(item, f"{path}.fields[{i}]")
         if item.get("name") is None:
             errors.append(f"{path}.fields[{i}].name must not be null")
+        elif not scalar(item["name"], f"{path}.fields[{i}].name").strip():
+            malformed(f"{path}.fields[{i}].name must not be blank")
         for key in ("name", "type", "description"):
             if item.get(key) is not None:
-                item[key] = _scalar(item[key], f"{path}.fields[{i}].{key}")
+                item[key] = scalar(item[key], f"{path}.fields[{i}].{key}")
 
 
 def _check_symlinks(facet: Json, path: str, errors: list[str]) -> None:
@@ -343,6 +354,7 @@ def _check_symlinks(facet: Json, path: str, errors: list[str]) -> None:
         _object(item, f"{path}.identifiers[{i}]")
         for key in ("namespace", "name"):
             item[key] = _text(item, key, f"{path}.identifiers[{i}]", errors)
+        _scalars("type")(item, f"{path}.identifiers[{i}]", errors)
         _check_length(item["namespace"], f"{path}.identifiers[{i}].namespace", errors)
 
 
@@ -355,10 +367,22 @@ def _check_column_lineage(facet: Json, path: str, errors: list[str]) -> None:
         if output is None:
             continue
         _object(output, f"{path}.fields.{name}")
+        _scalars("transformationDescription", "transformationType")(output, f"{path}.fields.{name}", errors)
         for i, item in enumerate(_list(output.get("inputFields"), f"{path}.fields.{name}.inputFields")):
-            _object(item, f"{path}.fields.{name}.inputFields[{i}]")
-            for key in ("namespace", "name", "field"):
-                item[key] = _text(item, key, f"{path}.fields.{name}.inputFields[{i}]", errors)
+            if item is not None:
+                _object(item, f"{path}.fields.{name}.inputFields[{i}]")
+                _scalars("namespace", "name", "field")(item, f"{path}.fields.{name}.inputFields[{i}]", errors)
+
+
+def columns_told(facets: Json) -> Iterator[tuple[str, Json, Json]]:
+    """Yield each column of a column lineage facet, how it is made, and a field that it is made from.
+
+    A field that is not named whole says nothing, and is left out.
+    """
+    for name, output in (facets.get("columnLineage", {}).get("fields") or {}).items():
+        for item in output.get("inputFields") or ():
+            if item and all(item.get(key, "").strip() for key in ("namespace", "name", "field")):
+                yield name, output, item
 
 
 def _needs(*keys: str) -> Callable[[Json, str, list[str]], None]:
@@ -367,7 +391,7 @@ def _needs(*keys: str) -> Callable[[Json, str, list[str]], None]:
             if facet.get(key) is None:
                 errors.append(f"{path}.{key} must not be null")
             else:
-                facet[key] = _scalar(facet[key], f"{path}.{key}")
+                facet[key] = scalar(facet[key], f"{path}.{key}")
 
     return check
 
@@ -376,7 +400,7 @@ def _scalars(*keys: str) -> Callable[[Json, str, list[str]], None]:
     def check(facet: Json, path: str, errors: list[str]) -> None:
         for key in keys:
             if facet.get(key) is not None:
-                facet[key] = _scalar(facet[key], f"{path}.{key}")
+                facet[key] = scalar(facet[key], f"{path}.{key}")
 
     return check
 
@@ -427,7 +451,8 @@ def _facets(value: Any, path: str, typed: Mapping[str, Typed], errors: list[str]
             if facet.get(required) is None:
                 errors.append(f"{path}.{key}.{required} must not be null")
             else:
-                _uri(facet[required], f"{path}.{key}.{required}")
+                facet[required] = scalar(facet[required], f"{path}.{key}.{required}")
+                _uri(facet[required].strip(), f"{path}.{key}.{required}")
         known.check(facet, f"{path}.{key}", errors)
     return facets
 
@@ -447,79 +472,37 @@ def without_nulls(value: Any) -> Any:
 
 # --- values ----------------------------------------------------------------------------------------------------------
 
-TIME = re.compile(
-    r"([+-]?\d{4,9})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?"
-    r"(?:([Zz])|([+-])(\d\d):?(\d\d)(?::\d\d)?)?(?:\[[^\]]*\])?"
-)
-
-
-def parse_time(text: str) -> datetime | None:
-    """Return the instant of an ISO date-time in UTC, rounded to microseconds; None for anything else. Without offset: UTC.
-
-    >>> parse_time("2026-11-10T23:02:00.123456789Z").isoformat()
-    '2026-11-10T23:02:00.123457+00:00'
-    >>> parse_time("2026-11-15") is None
-    True
-    """
-    match = TIME.fullmatch(text)
-    if match is None:
-        return None
-    year, month, day, hour, minute, second, fraction, _, sign, off_h, off_m = match.groups()
-    nanos = int((fraction or "").ljust(9, "0")) if fraction else 0
-    try:
-        offset = timedelta(hours=int(off_h), minutes=int(off_m)) if sign else timedelta()
-        zone = timezone(-offset if sign == "-" else offset)
-        moment = datetime(
-            int(year), int(month), int(day), int(hour), int(minute), int(second or 0), tzinfo=zone
-        )
-        return _finite_time(moment.astimezone(UTC) + timedelta(microseconds=(nanos + 500) // 1000))
-    except (ValueError, OverflowError):
-        return None
-
-
-def _finite_time(moment: datetime) -> datetime:
-    """Return the instant, the calendar's first and last as their neighbours: to the database driver those are infinity."""
-    return min(max(moment, FIRST), LAST)
-
-
-FIRST = datetime.min.replace(tzinfo=UTC) + timedelta(microseconds=1)
-LAST = datetime.max.replace(tzinfo=UTC) - timedelta(microseconds=1)
-
-
-def instant(moment: datetime) -> str:
-    """Write an instant as Java does: UTC, seconds always, fraction in groups of three digits.
-
-    >>> instant(datetime(2026, 11, 1, 2, 0, 0, 120000, tzinfo=UTC))
-    '2026-11-01T02:00:00.120Z'
-    """
-    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
-    # A graph has thousands of them, and isoformat takes five times as long.
-    text = orjson.dumps(utc, option=orjson.OPT_UTC_Z).decode()[1:-1]
-    return f"{text[:-4]}Z" if utc.microsecond and text.endswith("000Z") else text
-
 
 def _time(value: Any, path: str, errors: list[str]) -> datetime | None:
-    if value is None:
+    moment = read_time(value, path)
+    if moment is None:
         errors.append(f"{path} must not be null")
+    return moment
+
+
+def read_time(value: Any, path: str) -> datetime | None:
+    """Return the instant of ISO text or of a number of seconds; None for null and for no text."""
+    text = value.strip() if isinstance(value, str) else value
+    if text is None or text == "":
         return None
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(text, int | float) and not isinstance(text, bool):
         try:
-            return _finite_time(datetime.fromtimestamp(value, UTC))
+            return finite_time(datetime.fromtimestamp(text, UTC))
         except (ValueError, OverflowError, OSError):
             malformed(f"{path}: {value} is not an instant")
-    moment = parse_time(value) if isinstance(value, str) else None
+    moment = parse_time(text) if isinstance(text, str) else None
     if moment is None:
         malformed(f"{path}: {str(value)[:60]!r} is not an ISO date-time such as 2026-11-15T01:00:00Z")
     return moment
 
 
-def _text(value: Json, key: str, path: str, errors: list[str]) -> str:
+def _text(value: Json, key: str, path: str, errors: list[str], *, blank: bool = False) -> str:
     found = value.get(key)
     if found is None:
         errors.append(f"{path}.{key} must not be null")
         return ""
-    text = _scalar(found, f"{path}.{key}")
-    if not text.strip():
+    text = scalar(found, f"{path}.{key}")
+    if not blank and not text.strip():
         errors.append(f"{path}.{key} must not be blank")
     return text
 
@@ -529,7 +512,8 @@ def _check_length(namespace: str, path: str, errors: list[str]) -> None:
         errors.append(f"{path} must not be longer than {MAX_NAMESPACE} bytes")
 
 
-def _scalar(value: Any, path: str) -> str:
+def scalar(value: Any, path: str) -> str:
+    """Return the text of a string, number or boolean; refuse anything else."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -552,19 +536,27 @@ def _list(value: Any, path: str) -> list[Any]:
     return value
 
 
+SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*")
+PATH_BEGINS = re.compile(r"[/?#]")
 NOT_URI = re.compile(r"[\s<>\"{}|\\^`\x00-\x1f\x7f]|%(?![0-9A-Fa-f]{2})")
 
 
 def _uri(value: Any, path: str) -> None:
     # Producers repeat a few short URIs in every facet; long ones are not worth remembering.
-    check = _is_uri if isinstance(value, str) and len(value) <= 300 else _is_uri.__wrapped__
+    check = is_uri if isinstance(value, str) and len(value) <= 300 else is_uri.__wrapped__
     if not check(value):
         malformed(f"{path}: {str(value)[:60]!r} is not a URI")
 
 
 @lru_cache(maxsize=2048)
-def _is_uri(value: Any) -> bool:
-    return isinstance(value, str) and not NOT_URI.search(value)
+def is_uri(value: Any) -> bool:
+    """Return whether a value is text that may stand as a URI."""
+    if not isinstance(value, str) or NOT_URI.search(value):
+        return False
+    scheme, colon, rest = value.partition(":")
+    if not colon or PATH_BEGINS.search(scheme):
+        return value != "//"
+    return bool(SCHEME.fullmatch(scheme)) and rest not in ("", "//") and rest[0] != "#"
 
 
 def _kind(value: Any) -> str:
@@ -580,29 +572,35 @@ def _kind(value: Any) -> str:
 def rendered(body: str) -> Json:
     """Return a stored run event as Marquez answers it: typed facets with every declared field, times in UTC."""
     event: Json = exact_json.loads(body)
-    answer: Json = {"eventType": event.get("eventType"), "eventTime": _rendered_time(event["eventTime"])}
+    answer: Json = {
+        "eventType": _rendered_text(event.get("eventType")),
+        "eventTime": told_time(event["eventTime"]),
+    }
     run = event["run"]
-    answer["run"] = {"runId": str(run["runId"]), "facets": _rendered_facets(run.get("facets"), RUN_FACETS)}
+    answer["run"] = {
+        "runId": _rendered_text(run["runId"]),
+        "facets": _rendered_facets(run.get("facets"), RUN_FACETS),
+    }
     answer["run"] |= {key: item for key, item in run.items() if key not in ("runId", "facets")}
     job = event["job"]
     answer["job"] = {
-        "namespace": job["namespace"],
-        "name": job["name"],
+        "namespace": _rendered_text(job["namespace"]),
+        "name": _rendered_text(job["name"]),
         "facets": _rendered_facets(job.get("facets"), JOB_FACETS),
     }
     answer["job"] |= {key: item for key, item in job.items() if key not in ("namespace", "name", "facets")}
     for side in ("inputs", "outputs"):
         given = event.get(side)
         answer[side] = None if given is None else [_rendered_dataset(item) for item in given]
-    answer |= {"producer": event.get("producer"), "schemaURL": event.get("schemaURL")}
+    answer |= {key: _rendered_text(event.get(key)) for key in ("producer", "schemaURL")}
     done = {*answer, "run", "job", "inputs", "outputs"}
     return answer | {key: item for key, item in event.items() if key not in done}
 
 
 def _rendered_dataset(dataset: Json) -> Json:
     answer: Json = {
-        "namespace": dataset["namespace"],
-        "name": dataset["name"],
+        "namespace": _rendered_text(dataset["namespace"]),
+        "name": _rendered_text(dataset["name"]),
         "facets": _rendered_facets(dataset.get("facets"), DATASET_FACETS),
         "inputFacets": dataset.get("inputFacets"),
         "outputFacets": dataset.get("outputFacets"),
@@ -627,8 +625,10 @@ def _rendered_facets(facets: Json | None, typed: Mapping[str, Typed]) -> Json | 
         if known is None or not isinstance(facet, dict):
             answer[key] = without_nulls(facet)
             continue
-        whole: Json = {"_producer": facet.get("_producer"), "_schemaURL": facet.get("_schemaURL")}
+        whole: Json = {item: _rendered_text(facet.get(item)) for item in ("_producer", "_schemaURL")}
         whole |= {item: facet.get(item) for item in known.fields}
+        if key not in _RENDER:
+            whole = {item: _rendered_text(value) for item, value in whole.items()}
         whole |= {
             item: without_nulls(other)
             for item, other in facet.items()
@@ -641,20 +641,21 @@ def _rendered_facets(facets: Json | None, typed: Mapping[str, Typed]) -> Json | 
 def _render_nominal(facet: Json) -> Json:
     for key in ("nominalStartTime", "nominalEndTime"):
         if facet[key] is not None:
-            facet[key] = _rendered_time(facet[key])
+            facet[key] = told_time(facet[key])
     return facet
 
 
 def _render_parent(facet: Json) -> Json:
-    facet["run"] = {"runId": facet["run"].get("runId")}
-    facet["job"] = {"namespace": facet["job"].get("namespace"), "name": facet["job"].get("name")}
+    run, job = facet["run"], facet["job"]
+    facet["run"] = {"runId": _rendered_text(run.get("runId") if isinstance(run, dict) else run)}
+    facet["job"] = {key: _rendered_text(job.get(key)) for key in ("namespace", "name")}
     return facet
 
 
 def _render_schema(facet: Json) -> Json:
     if facet["fields"] is not None:
         facet["fields"] = [
-            {key: item.get(key) for key in ("name", "type", "description")}
+            {key: _rendered_text(item.get(key)) for key in ("name", "type", "description")}
             | {
                 key: without_nulls(other)
                 for key, other in item.items()
@@ -688,24 +689,9 @@ _RENDER: Mapping[str, Callable[[Json], Json]] = {
 }
 
 
-def _rendered_time(value: Any) -> Any:
-    """Write a time that an event tells as Marquez writes it out again: in UTC, the fraction without zeros at its end.
-
-    >>> _rendered_time("2026-11-01T02:00:00.250+01:00"), _rendered_time(0)
-    ('2026-11-01T01:00:00.25Z', '1970-01-01T00:00:00Z')
-    """
-    if isinstance(value, str):
-        match = TIME.fullmatch(value)
-        moment = parse_time(value)
-        if match is None or moment is None:
-            return value
-        nanos = (match.group(7) or "").rstrip("0")
-        if len(nanos) > 6:
-            return instant(moment.replace(microsecond=0)).removesuffix("Z") + "." + nanos + "Z"
-    else:
-        moment = datetime.fromtimestamp(value, UTC)
-    text = instant(moment)
-    return text[:-1].rstrip("0") + "Z" if moment.microsecond else text
+def _rendered_text(value: Any) -> Any:
+    """Return the text that a number or boolean stands for where text is declared; anything else as it is."""
+    return scalar(value, "") if isinstance(value, bool | int | float) else value
 
 
 def walk_datasets(event: Event) -> Iterator[Dataset]:

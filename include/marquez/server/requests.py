@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 from fastapi import Path, Request
 from pydantic import AfterValidator
 
-from include.marquez.server.answers import coded, invalid, no_such_page
+from include.marquez.server.answers import ApiError, coded, invalid, no_such_page
 from include.marquez.server.identity import UUID_TEXT
 from include.marquez.server.openlineage import malformed, parse_json
 
@@ -17,11 +18,14 @@ if TYPE_CHECKING:
     from include.marquez.server.group_commit import Ingest
     from include.marquez.server.openlineage import Json
 
+MEDIA_TYPE = re.compile(r"\s*[^\s/;,]+/[^\s/;,]+\s*(?:;.*)?")
 SLASH = "\uffff"
 """Stands for an encoded slash while a path is routed: a noncharacter, which no name holds."""
 
 
 def _whole(text: str) -> str:
+    if not text.strip():
+        raise ValueError("a name is not blank")
     return text.replace(SLASH, "/").replace("\x00", "\ufffd")
 
 
@@ -43,10 +47,9 @@ def whole_number(text: str | None, name: str, default: int, *, lowest: int | Non
     """Return a 32-bit number; text that is none is answered as Marquez does, with 404."""
     if not text:
         return default
-    try:
-        number = int(text)
-    except ValueError:
-        raise no_such_page() from None
+    if not re.fullmatch(r"[+-]?\d{1,4000}", text):
+        raise no_such_page()
+    number = int(text)
     if not -(2**31) <= number < 2**31:
         raise no_such_page()
     if lowest is not None and number < lowest:
@@ -55,11 +58,13 @@ def whole_number(text: str | None, name: str, default: int, *, lowest: int | Non
 
 
 def one_of(text: str | None, name: str, choices: tuple[str, ...]) -> str | None:
+    """Return the choice that a parameter names, whatever its case and spaces and with ``-`` or ``.`` for ``_``."""
     if not text:
         return None
-    if text.upper() not in choices:
+    chosen = re.sub(r"[-.]", "_", "".join(text.split())).upper()
+    if chosen not in choices:
         raise coded(400, f"query param {name} must be one of [{', '.join(choices)}]")
-    return text.upper()
+    return chosen
 
 
 def text_param(text: str | None) -> str | None:
@@ -73,11 +78,22 @@ def uuid_param(text: str) -> UUID:
     return UUID(text)
 
 
-async def json_body(request: Request) -> bytes:
-    """Return the body of a request that says it is JSON; anything else is 415."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+def only_json(request: Request) -> None:
+    """Refuse, with 415, a request that says its body is anything but JSON; one that says nothing passes."""
+    kind = request.headers.get("content-type")
+    if kind and not MEDIA_TYPE.fullmatch(kind):
+        raise ApiError(400, "")
+    if kind is not None and kind.partition(";")[0].strip().lower() != "application/json":
         raise coded(415, "HTTP 415 Unsupported Media Type")
-    return await request.body()
+
+
+async def json_body(request: Request) -> bytes:
+    """Return the body of a request, which must say that it is JSON unless it is empty; anything else is 415."""
+    only_json(request)
+    body = await request.body()
+    if body and "content-type" not in request.headers:
+        raise coded(415, "HTTP 415 Unsupported Media Type")
+    return body
 
 
 async def json_object(request: Request) -> Json:

@@ -14,7 +14,7 @@ from include.marquez.server import catalog, columns, datasets, events, graph, jo
 from include.marquez.server.answers import ApiError, answer, coded, invalid, no_such_page
 from include.marquez.server.identity import run_uuid
 from include.marquez.server.legacy import router as legacy_router
-from include.marquez.server.openlineage import Event, Refused, malformed, parse_json, parse_time, read_event
+from include.marquez.server.openlineage import Event, Refused, malformed, parse_json, read_event
 from include.marquez.server.paging import link_next, read_cursor
 from include.marquez.server.requests import (
     SLASH,
@@ -22,11 +22,13 @@ from include.marquez.server.requests import (
     ingest_of,
     json_body,
     one_of,
+    only_json,
     pool_of,
     text_param,
     uuid_param,
     whole_number,
 )
+from include.marquez.server.times import zoned_time
 
 __all__ = ["SLASH", "router"]
 
@@ -196,8 +198,8 @@ async def get_events(
     async with pool_of(request).acquire() as connection:
         found, following = await events.list_events(
             connection,
-            before=_moment(before, events.LATEST),
-            after=_moment(after, events.EARLIEST),
+            before=_moment(before) or events.LATEST,
+            after=_moment(after) or events.EARLIEST,
             ascending=direction == "ASC",
             limit=window.limit,
             offset=window.offset,
@@ -210,17 +212,11 @@ async def get_events(
     return link_next(request, answer(found), following)
 
 
-ZONED = re.compile(r"(?:Z|[+-]\d\d:?\d\d)(?:\[.*\])?$", re.IGNORECASE)
-
-
-def _moment(text: str | None, default: datetime) -> datetime:
-    if not text:
-        return default
-    moment = parse_time(text) if ZONED.search(text) else None
-    if moment is None:
-        place = 19 if parse_time(text) else 0
-        raise coded(400, f"Parameter is invalid: Text '{text[:60]}' could not be parsed at index {place}")
-    return moment
+def _moment(text: str | None) -> datetime | None:
+    try:
+        return zoned_time(text) if text else None
+    except ValueError as error:
+        raise coded(400, f"Parameter is invalid: {error}") from error
 
 
 @router.get(f"{V1}/search", tags=["search"])
@@ -283,7 +279,8 @@ async def get_counts(
 
 
 def _states(given: list[str] | None) -> list[str]:
-    return [state for item in given or () if (state := one_of(item, "lastRunStates", JobRunStates))]
+    # A blank one is no run's state: it lets no job through, and is not as if none were asked for.
+    return [one_of(item, "lastRunStates", JobRunStates) or "" for item in given or ()]
 
 
 States = Annotated[list[str] | None, Query()]
@@ -413,6 +410,7 @@ async def get_dataset_version(request: Request, namespace: Name, dataset: Name, 
 
 @router.post(f"{V1}/namespaces/{{namespace}}/datasets/{{dataset}}/tags/{{tag}}", tags=["tags"])
 async def add_dataset_tag(request: Request, namespace: Name, dataset: Name, tag: Name) -> Response:
+    only_json(request)
     async with pool_of(request).acquire() as connection:
         return answer(await datasets.tag_dataset(connection, namespace, dataset, tag, add=True))
 
@@ -427,6 +425,7 @@ async def remove_dataset_tag(request: Request, namespace: Name, dataset: Name, t
     f"{V1}/namespaces/{{namespace}}/datasets/{{dataset}}/fields/{{field}}/tags/{{tag}}", tags=["tags"]
 )
 async def add_field_tag(request: Request, namespace: Name, dataset: Name, field: Name, tag: Name) -> Response:
+    only_json(request)
     async with pool_of(request).acquire() as connection:
         return answer(await datasets.tag_field(connection, namespace, dataset, field, tag, add=True))
 

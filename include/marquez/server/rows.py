@@ -96,12 +96,14 @@ def put_jobs(writes: Writes, jobs: Iterable[Job]) -> None:
             job.id,
             *job.name,
             job_id(*job.now("parent")) if job.now("parent") else None,
-            "STREAM" if (job.now("type") or [""])[0] == "STREAMING" else "BATCH",
+            "STREAM" if (job.now("type") or [""])[0].upper() == "STREAMING" else "BATCH",
             job.created,
             job.updated,
             job.now("location"),
             job.now("description"),
-            exact_json.dumps([label for label in (job.now("type") or ["", None, None])[1:] if label]),
+            exact_json.dumps(
+                [label for label in (job.now("type") or ["", None, None])[1:] if label is not None]
+            ),
             exact_json.dumps(job.attributes),
             exact_json.dumps(job.now("facets") or {}),
             job.current_version,
