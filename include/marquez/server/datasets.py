@@ -320,11 +320,15 @@ async def tag_field(
     known = known_fields(row["fields"], row["read_facets"]) if row else None
     if not any(item["name"] == field for item in json.loads(known or "[]")):
         raise ApiError(404, {"code": 404, "message": f"Field '{field}' not found for dataset '{name}'."})
-    tag = tag.upper()
+    await mark_field(connection, dataset, field, tag.upper(), add=add)
+    return await one_dataset(connection, namespace, name) | WITHOUT_COLUMNS
+
+
+async def mark_field(connection: Connection, dataset: UUID, field: str, tag: str, *, add: bool) -> None:
+    """Write or erase a tag of a field, as it is spelled."""
     await connection.execute(
         "DELETE FROM field_tag WHERE dataset_id = $1 AND field = $2 AND tag = $3", dataset, field, tag
     )
     if add:
         await connection.execute("INSERT INTO tag (name) VALUES ($1) ON CONFLICT DO NOTHING", tag)
         await connection.execute("INSERT INTO field_tag VALUES ($1, $2, $3)", dataset, field, tag)
-    return await one_dataset(connection, namespace, name) | WITHOUT_COLUMNS

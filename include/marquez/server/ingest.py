@@ -16,6 +16,7 @@ from include.marquez.server.fold import Run, apply, begin
 from include.marquez.server.identity import dataset_id, job_id, lock_keys, made_of
 from include.marquez.server.known import Wanted, read
 from include.marquez.server.openlineage import (
+    REQUESTED_NAME,
     Dataset,
     Event,
     Name,
@@ -553,9 +554,9 @@ def _namespaces_of(event: Event) -> set[str]:
 
 
 def _physical(dataset: Dataset) -> str:
-    """Return the physical name that is told with a dataset: a request says it in a symlink, an event calls it by it."""
-    symlinks = dataset.facets.get("symlinks")
-    name: str = symlinks["identifiers"][0]["name"] if requested(symlinks) and symlinks else dataset.name[1]
+    """Return the physical name that is told with a dataset: the one that a request says, else the name it is called by."""
+    said = dataset.facets.get(REQUESTED_NAME)
+    name: str = said["name"] if said and requested(said) else dataset.name[1]
     return name
 
 

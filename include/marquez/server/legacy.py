@@ -26,6 +26,7 @@ from include.marquez.server.answers import (
 from include.marquez.server.identity import UUID_TEXT, job_id
 from include.marquez.server.openlineage import (
     REQUESTED,
+    REQUESTED_NAME,
     REQUESTED_RUN,
     Json,
     is_uri,
@@ -75,7 +76,7 @@ def _objects(value: Any, key: str) -> list[Json]:
 
 
 def _tags(body: Json) -> list[str]:
-    given = body.get("tags") or []
+    given = [] if body.get("tags") is None else body["tags"]
     if not isinstance(given, list):
         malformed("tags must be an array")
     return [_required({"tags": tag}, "tags") for tag in given]
@@ -155,18 +156,18 @@ async def put_dataset(request: Request, namespace: Name, dataset: Name) -> Respo
     if description is not None:
         facets["documentation"] = {"description": description, **FACET}
     if physical != dataset:
-        names = [{"namespace": namespace, "name": physical, "type": "TABLE"}]
-        facets["symlinks"] = {"identifiers": names, **FACET}
+        facets[REQUESTED_NAME] = {"name": physical, **FACET}
     await _take(
         ingest_of(request),
         "DatasetEvent",
         {"dataset": {"namespace": namespace, "name": dataset, "facets": facets}},
     )
     async with pool_of(request).acquire() as connection:
+        identifier = await datasets.find_dataset(connection, namespace, dataset)
         for tag in tags:
             await datasets.tag_dataset(connection, namespace, dataset, tag, add=True)
         for name, tag in tagged:
-            await datasets.tag_field(connection, namespace, dataset, name, tag, add=True)
+            await datasets.mark_field(connection, identifier, name, tag, add=True)
         return answer(await datasets.one_dataset(connection, namespace, dataset))
 
 

@@ -39,6 +39,10 @@ REQUESTED_RUN = "requestedRun"
 """Run facet that holds what such a request says of a run: its arguments and nominal times."""
 
 
+REQUESTED_NAME = "requestedName"
+"""Dataset facet that holds the physical name that such a request gives a dataset, where it is not its name."""
+
+
 def requested(facet: Any) -> bool:
     """Return whether the server made this facet itself."""
     return isinstance(facet, dict) and facet.get("_producer") == REQUESTED

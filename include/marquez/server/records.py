@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from include.marquez.server import exact_json
 from include.marquez.server.identity import job_id, made_of, name_uuid
-from include.marquez.server.openlineage import requested
+from include.marquez.server.openlineage import REQUESTED_NAME, requested
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -154,12 +154,12 @@ class Version:
     def version(self) -> UUID:
         """The version as Marquez names it: its content, and the run that told it."""
         asked = requested(self.facets.get("dataSource"))
-        links = self.facets.get("symlinks", {}).get("identifiers") if asked else None
+        named = self.facets.get(REQUESTED_NAME) if asked else None
         return name_uuid(
             self.name[0],
             self.facets.get("dataSource", {}).get("name") or "default",
             self.name[1],
-            links[0]["name"] if links else self.name[1],
+            named["name"] if named else self.name[1],
             _joined(
                 (item["name"], item["type"] and item["type"].upper(), item["description"])
                 for item in self.fields

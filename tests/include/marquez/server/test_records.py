@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 from include.marquez.server.identity import name_uuid
-from include.marquez.server.openlineage import REQUESTED
+from include.marquez.server.openlineage import REQUESTED, REQUESTED_NAME
 from include.marquez.server.records import JobVersion, told_version
 
 AT = datetime(2026, 11, 20, tzinfo=UTC)
@@ -24,7 +24,7 @@ def test_a_dataset_version_is_named_after_its_source_fields_and_run() -> None:
     facets = {
         "dataSource": {"_producer": REQUESTED, "name": "legacysrc"},
         "schema": {"fields": [{"name": "a", "type": "integer", "description": "d"}]},
-        "symlinks": {"identifiers": [{"namespace": "legacy", "name": "public.t1"}]},
+        REQUESTED_NAME: {"name": "public.t1"},
     }
     told = told_version(TABLE, ("legacy", "t1"), facets, AT, "event")
     assert told.version == UUID("c1cef6e3-c47e-3f4d-8b30-b4ca57659e6a")

@@ -121,7 +121,13 @@ def test_what_is_described_must_be_described_whole(scene: Any) -> None:
     job = {"type": "batch", "inputs": [], "outputs": [], "description": ""}
     for key in table:
         assert ask(scene.client, "PUT", f"{space}/datasets/t", table | {key: None}).status_code == 400
-    assert ask(scene.client, "PUT", f"{space}/datasets/t", table).status_code == 200
+    fields = [{"name": "a", "tags": ["Kept"]}]
+    other = table | {"physicalName": "public.t", "fields": fields}
+    for body in (other, table, other):
+        shown = ask(scene.client, "PUT", f"{space}/datasets/t", body).json()
+        assert shown["physicalName"] == body["physicalName"]
+    assert ask(scene.client, "GET", f"{space}/datasets/public.t").status_code == 404
+    assert "Kept" in {tag["name"] for tag in ask(scene.client, "GET", "/tags?limit=1000").json()["tags"]}
     for key in ("type", "inputs", "outputs"):
         assert ask(scene.client, "PUT", f"{space}/jobs/j", job | {key: None}).status_code == 400
     named = [{"namespace": scene.namespace, "name": "nope"}]
