@@ -140,7 +140,9 @@ def test_the_dashboard(screen: Any) -> None:
 
 def test_the_lists(screen: Any) -> None:
     fetch, space = screen.fetch, part(screen.namespace)
-    listed = next(item for item in fetch("/namespaces")["namespaces"] if item["name"] == screen.namespace)
+    listed = next(
+        item for item in fetch("/namespaces?limit=10000")["namespaces"] if item["name"] == screen.namespace
+    )
     assert listed.keys() == {"name", "createdAt", "updatedAt", "ownerName", "description", "isHidden"}
     jobs = fetch(f"/namespaces/{space}/jobs?limit=20&offset=0")
     assert {job["name"] for job in jobs["jobs"]} == {"dag", "dag.task"}
