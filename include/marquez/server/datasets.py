@@ -70,26 +70,23 @@ class Tags:
         return [item | {"tags": tagged.get(item["name"], [])} for item in json.loads(stored)]
 
 
-async def find_dataset(connection: Connection, namespace: str, name: str) -> UUID:
-    """Return the id of a dataset, by any of its names."""
+async def known_dataset(connection: Connection, namespace: str, name: str) -> UUID | None:
+    """Return the id of a dataset that is not deleted, by any of its names."""
     found = await connection.fetchval(
         "SELECT d.id FROM dataset_name n JOIN dataset d ON d.id = n.dataset_id WHERE n.id = $1 AND NOT d.hidden",
         dataset_id(namespace, name),
     )
-    if not isinstance(found, UUID):
+    return found if isinstance(found, UUID) else None
+
+
+async def find_dataset(connection: Connection, namespace: str, name: str) -> UUID:
+    """Return the id of a dataset that is not deleted; its namespace is missed before it is."""
+    found = await known_dataset(connection, namespace, name)
+    if found is None:
         if not await connection.fetchval("SELECT true FROM namespace WHERE name = $1", namespace):
             raise no_namespace(namespace)
         raise not_found("Dataset", name)
     return found
-
-
-async def is_dataset(connection: Connection, namespace: str, name: str) -> bool:
-    return bool(
-        await connection.fetchval(
-            "SELECT true FROM dataset_name n JOIN dataset d ON d.id = n.dataset_id WHERE n.id = $1 AND NOT d.hidden",
-            dataset_id(namespace, name),
-        )
-    )
 
 
 async def one_dataset(connection: Connection, namespace: str, name: str) -> Json:

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from include.marquez.server.answers import ApiError, coded, invalid, no_such_page, not_found
 from include.marquez.server.columns import fields_of
-from include.marquez.server.datasets import graph_datasets
-from include.marquez.server.identity import NodeId, dataset_id, job_id, node_readings
+from include.marquez.server.datasets import graph_datasets, known_dataset
+from include.marquez.server.identity import NodeId, job_id, node_readings
 from include.marquez.server.jobs import job_head, jobs_by_id, runs_by_id, standing_runs
 from include.marquez.server.requests import uuid_param
 
@@ -116,11 +116,8 @@ async def _start_of(connection: Connection, node: NodeId, hops: int) -> tuple[UU
         if await connection.fetchval("SELECT true FROM job WHERE id = $1 AND NOT hidden", job):
             return None, [job]
         return None
-    found = await connection.fetchval(
-        "SELECT d.id FROM dataset_name n JOIN dataset d ON d.id = n.dataset_id WHERE n.id = $1 AND NOT d.hidden",
-        dataset_id(node.namespace, node.name),
-    )
-    if not isinstance(found, UUID):
+    found = await known_dataset(connection, node.namespace, node.name)
+    if found is None:
         return None
     rows = await connection.fetch(
         "SELECT e.job_id, e.is_input FROM job_edge e JOIN job j ON j.id = e.job_id AND NOT j.hidden"

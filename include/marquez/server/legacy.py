@@ -185,7 +185,7 @@ async def put_job(request: Request, namespace: Name, job: Name) -> Response:
             named = _objects(body.get(side), side)
             sides[side] = [{key: _required(item, key) for key in ("namespace", "name")} for item in named]
             for item in sides[side]:
-                if not await datasets.is_dataset(connection, item["namespace"], item["name"]):
+                if not await datasets.known_dataset(connection, item["namespace"], item["name"]):
                     raise not_found("Dataset", item["name"])
     facets: Json = {}
     if description is not None:
