@@ -47,11 +47,6 @@ def possible_namespace(name: str) -> bool:
     return 0 < len(name) <= MAX_NAMESPACE and not NOT_NAMESPACE.search(name)
 
 
-def no_namespace(name: str) -> ApiError:
-    """Return the 404 of a missing namespace; under a name that none may have there is no page at all."""
-    return not_found("Namespace", name) if possible_namespace(name) else no_such_page()
-
-
 def invalid(message: str) -> ApiError:
     return ApiError(400, {"errors": [message]})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from include.marquez.server.answers import at, no_namespace, not_found
+from include.marquez.server.answers import at, no_such_page, not_found, possible_namespace
 from include.marquez.server.openlineage import is_uri
 
 if TYPE_CHECKING:
@@ -31,9 +31,10 @@ async def list_namespaces(connection: Connection, limit: int, offset: int) -> Js
 
 
 async def one_namespace(connection: Connection, name: str) -> Json:
+    """Return a namespace; under a name that none may have there is no page at all."""
     row = await connection.fetchrow("SELECT * FROM namespace WHERE name = $1", name)
     if row is None:
-        raise no_namespace(name)
+        raise not_found("Namespace", name) if possible_namespace(name) else no_such_page()
     return _namespace(row)
 
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from include.marquez.server import exact_json
-from include.marquez.server.answers import ApiError, as_facets, as_json, as_told, at, no_namespace, not_found
+from include.marquez.server.answers import ApiError, as_facets, as_json, as_told, at, not_found
+from include.marquez.server.catalog import one_namespace
 from include.marquez.server.history import TELLER
 from include.marquez.server.identity import dataset_id
 from include.marquez.server.jobs import runs_by_id
 from include.marquez.server.openlineage import REQUESTED
-from include.marquez.server.records import fields_of
+from include.marquez.server.records import shown_fields
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,8 +84,7 @@ async def find_dataset(connection: Connection, namespace: str, name: str) -> UUI
     """Return the id of a dataset that is not deleted; its namespace is missed before it is."""
     found = await known_dataset(connection, namespace, name)
     if found is None:
-        if not await connection.fetchval("SELECT true FROM namespace WHERE name = $1", namespace):
-            raise no_namespace(namespace)
+        await one_namespace(connection, namespace)
         raise not_found("Dataset", name)
     return found
 
@@ -96,8 +96,7 @@ async def one_dataset(connection: Connection, namespace: str, name: str) -> Json
 
 
 async def list_datasets(connection: Connection, namespace: str, limit: int, offset: int) -> Json:
-    if not await connection.fetchval("SELECT true FROM namespace WHERE name = $1", namespace):
-        raise no_namespace(namespace)
+    await one_namespace(connection, namespace)
     rows = await connection.fetch(
         _DATASET + f" WHERE n.namespace = $1 AND NOT d.hidden ORDER BY {NAME_ORDER} LIMIT $2 OFFSET $3",
         namespace,
@@ -199,7 +198,7 @@ def known_fields(written: str | None, read: str | None) -> str | None:
     if written != "[]" or not read or '"schema"' not in read:
         return written
     told = exact_json.loads(read).get("schema")
-    return exact_json.dumps(fields_of(told[2])) if told else written
+    return exact_json.dumps(shown_fields(told[2])) if told else written
 
 
 async def graph_datasets(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Json]:

@@ -114,7 +114,7 @@ async def _drop_disproved(connection: Connection, written: Sequence[Version]) ->
 async def _infer(connection: Connection, reads: Sequence[Read], names: Mapping[UUID, Name]) -> None:
     """A dataset that is read before anything is known to have written it has the version that its first reader describes."""
     versions = [
-        told_version(identifier, names[identifier], io.facets, io.seen_at, "input", run.id)
+        told_version(identifier, names[identifier], io.facets, io.seen_at, "input", run.id, inferred=True)
         for identifier, run, io in reads
         # What the run itself wrote is the version, if there is no earlier one.
         if identifier not in run.outputs

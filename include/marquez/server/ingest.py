@@ -16,13 +16,11 @@ from include.marquez.server.fold import Run, apply, begin
 from include.marquez.server.identity import dataset_id, job_id, lock_keys, made_of
 from include.marquez.server.known import Wanted, read
 from include.marquez.server.openlineage import (
-    REQUESTED_NAME,
-    Dataset,
     Event,
     Name,
     columns_told,
     read_event,
-    requested,
+    requested_name,
     walk_datasets,
 )
 from include.marquez.server.records import Job, JobVersion, Table, Version, lay, told_version
@@ -232,7 +230,7 @@ class Intake:
                         "source", event.order, [source["name"], source.get("uri"), event.time.isoformat()]
                     )
                 if event.listed or dataset is event.dataset:
-                    table.said("physical", event.order, _physical(dataset))
+                    table.said("physical", event.order, requested_name(facets) or dataset.name[1])
                 for link in facets.get("symlinks", {}).get("identifiers") or ():
                     self.ids.setdefault((link["namespace"], link["name"]), table.id)
 
@@ -363,8 +361,8 @@ class Intake:
                 told.append(told_version(key, name, event.dataset.facets, event.time, "event"))
             if event.kind == "J" and event.listed:
                 told += [
-                    told_version(key, self.tables[key].name, dataset.facets, event.time, how)
-                    for how, side in (("job input", event.inputs), ("job", event.outputs))
+                    told_version(key, self.tables[key].name, dataset.facets, event.time, "job", inferred=read)
+                    for read, side in ((True, event.inputs), (False, event.outputs))
                     for dataset in side
                     if (key := self.ids[dataset.name])
                 ]
@@ -430,16 +428,17 @@ class Intake:
 
     def _columns_of(self, run: Run, io: Io) -> list[list[Any]]:
         """Column edges that hold: from an input of the same run, to a column that the output has."""
-        known = {item["name"] for item in io.facets.get("schema", {}).get("fields") or ()}
+        if "columnLineage" not in io.facets:
+            return []
+        known = _field_names(io)
+        theirs = {source: _field_names(read) for source, read in run.inputs.items()}
         edges: list[list[Any]] = []
         for name, output, item in columns_told(io.facets):
             source = self.ids.get((item["namespace"], item["name"]))
-            read = run.inputs.get(source) if source else None
-            if source is None or read is None or (known and name not in known):
+            if source not in theirs or (known and name not in known):
                 continue
-            how = (output.get("transformationDescription"), output.get("transformationType"))
-            theirs = {column["name"] for column in read.facets.get("schema", {}).get("fields") or ()}
-            if not theirs or item["field"] in theirs:
+            if not theirs[source] or item["field"] in theirs[source]:
+                how = (output.get("transformationDescription"), output.get("transformationType"))
                 edges.append([name, str(source), item["field"], *how])
         return edges
 
@@ -478,7 +477,10 @@ def _infer(table: Table, reads: list[Read]) -> Version | None:
     A run that reads what it also writes reads, where there is nothing older, its own.
     """
     others = [(run, io) for _, run, io in reads if table.id not in run.outputs]
-    told = [told_version(table.id, table.name, io.facets, io.seen_at, "input", run.id) for run, io in others]
+    told = [
+        told_version(table.id, table.name, io.facets, io.seen_at, "input", run.id, inferred=True)
+        for run, io in others
+    ]
     if not told:
         return None
     first = min(told, key=lambda version: version.seniority)
@@ -553,11 +555,8 @@ def _namespaces_of(event: Event) -> set[str]:
     return names
 
 
-def _physical(dataset: Dataset) -> str:
-    """Return the physical name that is told with a dataset: the one that a request says, else the name it is called by."""
-    said = dataset.facets.get(REQUESTED_NAME)
-    name: str = said["name"] if said and requested(said) else dataset.name[1]
-    return name
+def _field_names(io: Io) -> set[str]:
+    return {item["name"] for item in io.facets.get("schema", {}).get("fields") or ()}
 
 
 def _links_of(facets: dict[str, Any]) -> set[Name]:

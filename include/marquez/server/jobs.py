@@ -12,11 +12,11 @@ from include.marquez.server.answers import (
     as_json,
     as_url,
     at,
-    no_namespace,
     no_such_page,
     not_found,
     possible_namespace,
 )
+from include.marquez.server.catalog import one_namespace
 from include.marquez.server.identity import job_id
 from include.marquez.server.openlineage import REQUESTED
 from include.marquez.server.paging import Cursor
@@ -172,8 +172,7 @@ async def find_job(connection: Connection, namespace: str, name: str) -> UUID:
         "SELECT id FROM job WHERE id = $1 AND NOT hidden", job_id(namespace, name)
     )
     if not isinstance(found, UUID):
-        if not await connection.fetchval("SELECT true FROM namespace WHERE name = $1", namespace):
-            raise no_namespace(namespace)
+        await one_namespace(connection, namespace)
         raise not_found("Job", name)
     return found
 

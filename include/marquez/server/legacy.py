@@ -56,17 +56,19 @@ def _optional(body: Json, key: str) -> str | None:
 
 
 def _required(body: Json, key: str) -> str:
-    text = _optional(body, key)
-    if text is None or not text.strip():
+    return _filled(body.get(key), key)
+
+
+def _filled(value: Any, key: str) -> str:
+    text = "" if value is None else scalar(value, key)
+    if not text.strip():
         malformed(f"{key} must not be blank")
     return text
 
 
-def _chosen(body: Json, key: str, *choices: str) -> str:
-    text = _required(body, key)
+def _check_choice(text: str, key: str, *choices: str) -> None:
     if text not in choices:
         malformed(f"{key} must be one of {', '.join(choices)}")
-    return text
 
 
 def _objects(value: Any, key: str) -> list[Json]:
@@ -79,7 +81,7 @@ def _tags(body: Json) -> list[str]:
     given = [] if body.get("tags") is None else body["tags"]
     if not isinstance(given, list):
         malformed("tags must be an array")
-    return [_required({"tags": tag}, "tags") for tag in given]
+    return [_filled(tag, "tags") for tag in given]
 
 
 def _run_id(body: Json, key: str) -> UUID | None:
@@ -134,7 +136,7 @@ async def put_dataset(request: Request, namespace: Name, dataset: Name) -> Respo
     body = await json_object(request)
     async with pool_of(request).acquire() as connection:
         await catalog.one_namespace(connection, namespace)
-        _chosen(body, "type", "DB_TABLE", "STREAM")
+        _check_choice(_required(body, "type"), "type", "DB_TABLE", "STREAM")
         source, physical = _required(body, "sourceName"), _required(body, "physicalName")
         tags, fields = _tags(body), _objects([] if body.get("fields") is None else body["fields"], "fields")
         known = [
@@ -177,7 +179,7 @@ async def put_job(request: Request, namespace: Name, job: Name) -> Response:
     body = await json_object(request)
     async with pool_of(request).acquire() as connection:
         await catalog.one_namespace(connection, namespace)
-        _chosen({"type": _required(body, "type").upper()}, "type", "BATCH", "STREAM", "SERVICE")
+        _check_choice(_required(body, "type").upper(), "type", "BATCH", "STREAM", "SERVICE")
         await _run_of(connection, namespace, job, _run_id(body, "runId"))
         description, location = _optional(body, "description"), _location(body, "location")
         sides: Json = {}

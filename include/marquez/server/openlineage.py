@@ -37,8 +37,6 @@ REQUESTED = "urn:marquez:request"
 """Producer of the facets that the server itself makes from a request that is no event; they are never shown."""
 REQUESTED_RUN = "requestedRun"
 """Run facet that holds what such a request says of a run: its arguments and nominal times."""
-
-
 REQUESTED_NAME = "requestedName"
 """Dataset facet that holds the physical name that such a request gives a dataset, where it is not its name."""
 
@@ -54,6 +52,13 @@ def requested_run(run_facets: Json) -> Json:
     return (
         facet if isinstance(facet, dict) and requested(facet) and isinstance(facet.get("args"), dict) else {}
     )
+
+
+def requested_name(facets: Json) -> str | None:
+    """Return the physical name that a request gives a dataset of these facets; None for one that it does not name."""
+    facet = facets.get(REQUESTED_NAME)
+    name = facet.get("name") if isinstance(facet, dict) and requested(facet) else None
+    return name if isinstance(name, str) else None
 
 
 class Refused(Exception):
@@ -315,10 +320,9 @@ def safe_namespace(text: str, path: str, errors: list[str]) -> str:
 
 
 def _check_nominal_time(facet: Json, path: str, errors: list[str]) -> None:
-    _time(facet.get("nominalStartTime"), f"{path}.nominalStartTime", errors)
-    for key in ("nominalStartTime", "nominalEndTime"):
+    for key, missing in (("nominalStartTime", errors), ("nominalEndTime", [])):  # an end may be left out
         told = facet.pop(key, None)
-        if read_time(told, f"{path}.{key}"):
+        if _time(told, f"{path}.{key}", missing):
             facet[key] = told_time(told)
 
 
@@ -546,20 +550,23 @@ NOT_URI = re.compile(r"[\s<>\"{}|\\^`\x00-\x1f\x7f]|%(?![0-9A-Fa-f]{2})")
 
 
 def _uri(value: Any, path: str) -> None:
-    # Producers repeat a few short URIs in every facet; long ones are not worth remembering.
-    check = is_uri if isinstance(value, str) and len(value) <= 300 else is_uri.__wrapped__
-    if not check(value):
+    if not is_uri(value):
         malformed(f"{path}: {str(value)[:60]!r} is not a URI")
 
 
-@lru_cache(maxsize=2048)
 def is_uri(value: Any) -> bool:
     """Return whether a value is text that may stand as a URI."""
-    if not isinstance(value, str) or NOT_URI.search(value):
+    # Producers repeat a few short URIs in every facet; long ones are not worth remembering.
+    return isinstance(value, str) and (_is_uri if len(value) <= 300 else _is_uri.__wrapped__)(value)
+
+
+@lru_cache(maxsize=2048)
+def _is_uri(text: str) -> bool:
+    if NOT_URI.search(text):
         return False
-    scheme, colon, rest = value.partition(":")
+    scheme, colon, rest = text.partition(":")
     if not colon or PATH_BEGINS.search(scheme):
-        return value != "//"
+        return text != "//"
     return bool(SCHEME.fullmatch(scheme)) and rest not in ("", "//") and rest[0] != "#"
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from include.marquez.server import exact_json
 from include.marquez.server.identity import job_id, made_of, name_uuid
-from include.marquez.server.openlineage import REQUESTED_NAME, requested
+from include.marquez.server.openlineage import requested, requested_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -122,7 +122,7 @@ class Version:
 
     @property
     def fields(self) -> list[Json]:
-        return fields_of(self.facets.get("schema", {}))
+        return shown_fields(self.facets.get("schema", {}))
 
     @property
     def lifecycle(self) -> str | None:
@@ -153,13 +153,11 @@ class Version:
     @property
     def version(self) -> UUID:
         """The version as Marquez names it: its content, and the run that told it."""
-        asked = requested(self.facets.get("dataSource"))
-        named = self.facets.get(REQUESTED_NAME) if asked else None
         return name_uuid(
             self.name[0],
             self.facets.get("dataSource", {}).get("name") or "default",
             self.name[1],
-            named["name"] if named else self.name[1],
+            requested_name(self.facets) or self.name[1],
             _joined(
                 (item["name"], item["type"] and item["type"].upper(), item["description"])
                 for item in self.fields
@@ -182,7 +180,7 @@ def _joined(rows: Iterable[tuple[str | None, ...]]) -> str:
     return ":".join(":".join(part for part in row if part is not None) for row in ordered)
 
 
-def fields_of(schema: Json) -> list[Json]:
+def shown_fields(schema: Json) -> list[Json]:
     """Return the fields that a schema facet tells, as they are shown."""
     return [
         {"name": item["name"], "type": item.get("type"), "tags": [], "description": item.get("description")}
@@ -200,22 +198,32 @@ def lay(read_facets: Json, run: UUID, io: Io) -> None:
 
 
 def told_version(
-    identifier: UUID, name: Name, facets: Json, at: datetime, how: str, reader: UUID | None = None
+    identifier: UUID,
+    name: Name,
+    facets: Json,
+    at: datetime,
+    how: Literal["event", "job", "input"],
+    reader: UUID | None = None,
+    *,
+    inferred: bool = False,
 ) -> Version:
-    """Return a version that no run is known to have written: equal content is the same version."""
+    """Return a version that no run is known to have written: equal content told by the same kind is the same version.
+
+    `inferred`: it is what somebody reads, and not said to be written. What a job is said to touch is never current.
+    """
     content = json.dumps(
         [facets.get("schema", {}).get("fields"), facets.get("lifecycleStateChange")], sort_keys=True
     )
     return Version(
-        id=made_of("told version", how.partition(" ")[0], str(identifier), content),
+        id=made_of("told version", how, str(identifier), content),
         dataset_id=identifier,
         name=name,
         run_id=None,
         told_by=reader,
         created_at=at,
-        current_at=None if how.startswith("job") else at,
+        current_at=None if how == "job" else at,
         facets=facets,
-        inferred=how.endswith("input"),
+        inferred=inferred,
     )
 
 

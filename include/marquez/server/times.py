@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from calendar import month_name, monthrange
 from datetime import UTC, datetime, timedelta, timezone
+from functools import cache
 from typing import NoReturn
 from zoneinfo import available_timezones
 
@@ -124,6 +125,12 @@ RANGES = (
 )  # fmt: skip
 
 
+@cache
+def _zones() -> frozenset[str]:
+    """Return the names of zones in capitals; finding them reads a file for each."""
+    return frozenset(name.upper() for name in available_timezones())
+
+
 def zoned_time(text: str) -> datetime:
     """Return the instant of a date-time that has an offset, read as strictly as Marquez reads parameters.
 
@@ -153,7 +160,7 @@ def zoned_time(text: str) -> datetime:
         refuse(f" at index {place}")
     place = offset.end()
     zone = ZONE.match(text, place)
-    if zone and zone[1].upper() in {name.upper() for name in available_timezones()}:
+    if zone and zone[1].upper() in _zones():
         place = zone.end()
     if place < len(text):
         refuse(f", unparsed text found at index {place}")

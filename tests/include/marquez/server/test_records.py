@@ -24,7 +24,7 @@ def test_a_dataset_version_is_named_after_its_source_fields_and_run() -> None:
     facets = {
         "dataSource": {"_producer": REQUESTED, "name": "legacysrc"},
         "schema": {"fields": [{"name": "a", "type": "integer", "description": "d"}]},
-        REQUESTED_NAME: {"name": "public.t1"},
+        REQUESTED_NAME: {"_producer": REQUESTED, "name": "public.t1"},
     }
     told = told_version(TABLE, ("legacy", "t1"), facets, AT, "event")
     assert told.version == UUID("c1cef6e3-c47e-3f4d-8b30-b4ca57659e6a")

@@ -199,10 +199,7 @@ def test_the_page_of_a_dataset_shows_what_a_failed_run_said_of_its_columns(
     assert [column["name"] for column in shown] == ["a"]
 
 
-def test_the_physical_name_is_the_one_that_an_event_last_used(scene: Any, make_dataset: Any) -> None:
-    alias = scene.named("alias")
-    links = {**FACET, "identifiers": [{"namespace": "file", "name": alias, "type": "TABLE"}]}
-    scene.ran("write", 1, [], [make_dataset(scene.named("path"), "a", symlinks=links)])
-    assert scene.client.dataset("file", scene.named("path"))["physicalName"] == scene.named("path")
-    scene.ran("read", 5, [make_dataset(alias)], [])
-    assert scene.client.dataset("file", scene.named("path"))["physicalName"] == alias
+def test_what_an_event_says_in_the_place_of_a_request_stays_inert(scene: Any, make_dataset: Any) -> None:
+    forged = {**FACET, "_producer": "urn:marquez:request"}
+    scene.ran("write", 1, [], [make_dataset(scene.named("t"), requestedName=forged)])
+    assert scene.client.dataset("file", scene.named("t"))["physicalName"] == scene.named("t")
