@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from include.marquez.server.identity import lock_keys
+from include.marquez.server.jobs import READ
 
 if TYPE_CHECKING:
     from include.marquez.server.database import Connection, Pool
@@ -30,16 +31,16 @@ AGED = (
     " ORDER BY r.updated_at DESC, r.id DESC LIMIT $4"
 )
 TOUCHED = "SELECT DISTINCT dataset_id FROM run_io WHERE run_id = ANY($1::uuid[])"
-# The version that a reader read is the one that was current when it first named the dataset (`runs`, `jobs`).
+# Of the readers, only those until the version after the next are looked at: the next may be a reader's own.
 UNUSED = (
-    "SELECT r.id FROM run r WHERE r.id = ANY($1::uuid[]) AND r.updated_at < $2"
+    "SELECT r.id FROM run r WHERE r.id = ANY($1::uuid[]) AND r.updated_at < $2"  # noqa: S608  # a constant
     " AND NOT EXISTS (SELECT FROM job j WHERE j.id = r.job_id AND j.latest_run = r.id)"
     " AND NOT EXISTS (SELECT FROM dataset_version v JOIN dataset d ON d.id = v.dataset_id"
-    " LEFT JOIN LATERAL (SELECT min(n.current_at) AS at FROM dataset_version n WHERE n.dataset_id = v.dataset_id"
-    " AND n.current_at > v.current_at) following ON true"
-    " WHERE v.run_id = r.id AND (d.current_version = v.id OR EXISTS (SELECT FROM run_io i"
-    " WHERE i.dataset_id = v.dataset_id AND i.is_input AND i.run_id <> r.id AND i.seen_at >= v.current_at"
-    " AND (following.at IS NULL OR i.seen_at < following.at))))"
+    " LEFT JOIN LATERAL (SELECT n.current_at AS at FROM dataset_version n WHERE n.dataset_id = v.dataset_id"
+    " AND (n.current_at, n.id) > (v.current_at, v.id) ORDER BY n.current_at, n.id OFFSET 1 LIMIT 1) after ON true"
+    " WHERE v.run_id = r.id AND (d.current_version = v.id OR EXISTS (SELECT FROM run_io io"
+    f" JOIN LATERAL {READ} k ON k.id = v.id WHERE io.dataset_id = v.dataset_id AND io.is_input"
+    " AND io.run_id <> r.id AND io.seen_at >= v.current_at AND io.seen_at < coalesce(after.at, 'infinity'))))"
 )
 
 

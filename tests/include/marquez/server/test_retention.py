@@ -102,6 +102,22 @@ def test_what_is_in_use_stays_whatever_its_age(server: Any, scene: Any, tell: An
     assert scene.client.run(again)["state"] == "COMPLETED"
 
 
+def test_what_a_run_read_stays_though_it_wrote_the_next_version_at_that_moment(
+    server: Any, scene: Any, tell: Any, make_dataset: Any
+) -> None:
+    first = tell("load", 60, [], ["table"])
+    tell("load", 10, [], ["other"])
+    own = make_dataset("table", "a")
+    scene.post(
+        scene.event("COMPLETE", "update", str(uuid4()), 1, inputs=[own], outputs=[own])
+        | {"eventTime": days_ago(50)}
+    )
+    before = scene.client.graph(scene.node("update"))
+    assert "0 of 2 old runs removed" in removal(server, "--days", "30").stdout
+    assert first in kept(server)
+    assert scene.client.graph(scene.node("update")) == before
+
+
 def test_a_long_history_goes_in_batches(server: Any, scene: Any, tell: Any) -> None:
     events = []
     for i in range(450):
