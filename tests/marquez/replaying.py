@@ -54,6 +54,14 @@ class Scenario:
         """Whether its lines are whole requests with raw bodies, not events."""
         return "method" in json.loads(self.told[0])
 
+    def told_in_turn(self, url: str, admin_url: str) -> Iterator[str]:
+        """Tell a server, whose database must be empty, everything that changes something; yield each after it."""
+        with httpx.Client(timeout=120, headers={"accept": "*/*"}) as http:
+            asking = _Asking(self, http, url, admin_url)
+            for recorded in (*asking.posts(), *self.recorded["mutations"]):
+                asking.ask(recorded)
+                yield recorded["key"]
+
     def replayed(self, url: str, admin_url: str) -> list[Answer]:
         """Tell and ask a server, whose database must be empty, everything that was recorded; return how it answered."""
         begun = time.time()

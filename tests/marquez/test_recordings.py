@@ -23,6 +23,8 @@ from comparing import ABSENT, Comparison, Side
 from listing import DIFFERENCES, PAGE, Listed, page
 from replaying import SCENARIOS, Answer, Scenario
 
+from tests.kept_nodes import KeptNodes
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -133,6 +135,23 @@ def test_what_no_recording_shows_is_proven_by_a_test() -> None:
 
 def test_the_page_is_made_from_the_list() -> None:
     assert page() == PAGE.read_text(encoding="utf-8"), "run python tests/marquez/listing.py"
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_nodes_that_are_kept_are_never_older_than_what_was_told_last(
+    name: str, lineage_server: Any, capsys: Any
+) -> None:
+    with lineage_server.another() as server, KeptNodes.of(server.dsn) as kept:
+        stale = {
+            request: differing
+            for request in Scenario(name).told_in_turn(server.url, server.admin_url)
+            if (differing := kept.stale())
+        }
+    share = kept.counts["kept"] / kept.counts.total()
+    with capsys.disabled():
+        print(f"\n{name}: {share:.1%} of {kept.counts.total()} nodes sent as they were kept")
+    assert stale == {}
+    assert share > 0.5
 
 
 # --- the comparison itself -------------------------------------------------------------------------------------------

@@ -70,7 +70,7 @@ def as_facets(text: str) -> orjson.Fragment:
 
 
 def at(moment: datetime | None) -> datetime | str | None:
-    """Return an instant of the database as answers show it: `answer` writes all but whole milliseconds as Java does."""
+    """Return an instant of the database as answers show it: `rendered` writes all but whole milliseconds as Java does."""
     if moment is None or not (fraction := moment.microsecond) or fraction % 1000:
         return moment
     return instant(moment)
@@ -86,9 +86,14 @@ def as_url(text: str | None) -> str | None:
     return f"{match[1].lower()}:{match[2]}" if match else None
 
 
+def rendered(value: Any) -> bytes:
+    """Return a value as JSON. What events hold is a fragment in it: their integers have any length."""
+    return orjson.dumps(value, default=_plain, option=orjson.OPT_UTC_Z)
+
+
 def answer(value: Any, status: int = 200) -> Response:
-    """Return a JSON response. What events hold is a fragment in it: their integers have any length."""
-    body = orjson.dumps(value, default=_plain, option=orjson.OPT_UTC_Z)
+    """Return a JSON response; bytes are JSON already."""
+    body = value if isinstance(value, bytes) else rendered(value)
     return Response(body, status, media_type=JSON)
 
 

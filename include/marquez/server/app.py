@@ -24,6 +24,7 @@ from include.marquez.server.answers import ApiError, answer, coded, error_answer
 from include.marquez.server.database import open_intake, open_pool
 from include.marquez.server.group_commit import Ingest
 from include.marquez.server.metrics import CONTENT_TYPE, Metrics
+from include.marquez.server.nodes import Nodes
 from include.marquez.server.openlineage import Refused
 from include.marquez.server.page import api_page
 from include.marquez.server.retention import remove_old_runs
@@ -79,6 +80,7 @@ def create_app(
         app.state.pool = await open_pool(dsn, size=pool_size, statement_timeout_s=timeout_s)
         intake = await open_intake(dsn, statement_timeout_s=timeout_s)
         app.state.ingest = Ingest(intake, metrics)
+        app.state.nodes = Nodes(metrics.nodes)
         removal = None
         if limits.retention_days is not None and not limits.read_only:
             removal = asyncio.create_task(_remove_hourly(app.state.pool, limits.retention_days, metrics))

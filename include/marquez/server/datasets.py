@@ -31,12 +31,14 @@ _DATASET = (
     f" LEFT JOIN LATERAL {TELLER} t ON true"
 )
 _NODE = (
-    "SELECT d.id, d.namespace, d.name, d.physical_name, d.source_name, d.description, d.created_at, d.updated_at,"
+    "SELECT d.id, d.xmin, d.namespace, d.name, d.physical_name, d.source_name, d.description, d.created_at, d.updated_at,"
     " v.fields, v.lifecycle FROM dataset d LEFT JOIN dataset_version v ON v.id = d.current_version"
 )
 """By its own name alone, and without what the node of a graph does not show, which is most of it."""
 WITHOUT_COLUMNS: Json = {"columnLineage": None}
 """The answer to a change of a dataset leaves its column lineage out."""
+_WRITE = "UPDATE dataset SET hidden = hidden WHERE id = $1"
+"""Who writes a dataset's tags writes the dataset: `nodes` looks at that alone."""
 NAME_ORDER = "n.namespace, left(n.name, 300), n.id"
 
 
@@ -201,14 +203,14 @@ def known_fields(written: str | None, read: str | None) -> str | None:
     return exact_json.dumps(shown_fields(told[2])) if told else written
 
 
-async def graph_datasets(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Json]:
-    """Return the `data` of dataset nodes, by id."""
+async def graph_datasets(connection: Connection, ids: Sequence[UUID]) -> list[tuple[Any, Json]]:
+    """Return the rows of datasets that are not deleted, each with what its node in a graph shows."""
     rows = await connection.fetch(
         _NODE + " WHERE d.id = ANY($1::uuid[]) AND NOT d.hidden",
         list(ids),
     )
     tags = await Tags.read(connection, [row["id"] for row in rows])
-    return {row["id"]: dataset_head(row, tags) for row in rows}
+    return [(row, dataset_head(row, tags)) for row in rows]
 
 
 # --- versions ----------------------------------------------------------------------------------------------------------
@@ -294,13 +296,17 @@ async def hide_dataset(connection: Connection, namespace: str, name: str) -> Jso
 
 async def tag_dataset(connection: Connection, namespace: str, name: str, tag: str, *, add: bool) -> Json:
     dataset = await find_dataset(connection, namespace, name)
-    if add:
-        await connection.execute("INSERT INTO tag (name) VALUES ($1) ON CONFLICT DO NOTHING", tag)
-        await connection.execute(
-            "INSERT INTO dataset_tag VALUES ($1, $2) ON CONFLICT DO NOTHING", dataset, tag
-        )
-    else:
-        await connection.execute("DELETE FROM dataset_tag WHERE dataset_id = $1 AND tag = $2", dataset, tag)
+    async with connection.transaction():
+        await connection.execute(_WRITE, dataset)
+        if add:
+            await connection.execute("INSERT INTO tag (name) VALUES ($1) ON CONFLICT DO NOTHING", tag)
+            await connection.execute(
+                "INSERT INTO dataset_tag VALUES ($1, $2) ON CONFLICT DO NOTHING", dataset, tag
+            )
+        else:
+            await connection.execute(
+                "DELETE FROM dataset_tag WHERE dataset_id = $1 AND tag = $2", dataset, tag
+            )
     return await one_dataset(connection, namespace, name) | WITHOUT_COLUMNS
 
 
@@ -322,9 +328,11 @@ async def tag_field(
 
 async def mark_field(connection: Connection, dataset: UUID, field: str, tag: str, *, add: bool) -> None:
     """Write or erase a tag of a field, as it is spelled."""
-    await connection.execute(
-        "DELETE FROM field_tag WHERE dataset_id = $1 AND field = $2 AND tag = $3", dataset, field, tag
-    )
-    if add:
-        await connection.execute("INSERT INTO tag (name) VALUES ($1) ON CONFLICT DO NOTHING", tag)
-        await connection.execute("INSERT INTO field_tag VALUES ($1, $2, $3)", dataset, field, tag)
+    async with connection.transaction():
+        await connection.execute(_WRITE, dataset)
+        await connection.execute(
+            "DELETE FROM field_tag WHERE dataset_id = $1 AND field = $2 AND tag = $3", dataset, field, tag
+        )
+        if add:
+            await connection.execute("INSERT INTO tag (name) VALUES ($1) ON CONFLICT DO NOTHING", tag)
+            await connection.execute("INSERT INTO field_tag VALUES ($1, $2, $3)", dataset, field, tag)

@@ -3,82 +3,62 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from operator import itemgetter
+from operator import attrgetter
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from include.marquez.server.answers import ApiError, coded, invalid, no_such_page, not_found
 from include.marquez.server.columns import fields_of
-from include.marquez.server.datasets import graph_datasets, known_dataset
+from include.marquez.server.datasets import known_dataset
 from include.marquez.server.identity import NodeId, job_id, node_readings
-from include.marquez.server.jobs import job_head, jobs_by_id, runs_by_id, standing_runs
 from include.marquez.server.requests import uuid_param
 
 if TYPE_CHECKING:
     from include.marquez.server.database import Connection
-    from include.marquez.server.openlineage import Json
+    from include.marquez.server.nodes import Nodes
 
 MAX_HOPS = 1_000_000
 
 
-async def lineage(connection: Connection, text: str, depth: int, *, own_runs: bool = False) -> Json:
-    """Return the jobs within `depth` hops of a node, and their datasets, undirected.
+async def lineage(
+    connection: Connection, nodes: Nodes, text: str, depth: int, *, own_runs: bool = False
+) -> bytes:
+    """Return, as JSON, the jobs within `depth` hops of a node, and their datasets, undirected.
 
     A job is no hop from itself. A dataset stands for the job that came last to write it or, where that leads no longer to
     it or there is none, to read it.
     A job is shown with the run that stands for it or, with `own_runs`, its own latest.
     """
     hops = min(max(depth, 0), MAX_HOPS)
-    node, start = await _start(connection, text, hops)
-    jobs: list[UUID] = (
-        await connection.fetchval("SELECT jobs_around($1::uuid[], $2)", start, hops) if start else []
-    )
-    rows = await jobs_by_id(connection, jobs)
-    edges = await connection.fetch(
-        "SELECT e.job_id, e.dataset_id, e.is_input FROM job_edge e WHERE e.job_id = ANY($1::uuid[])",
-        [row["id"] for row in rows],
-    )
-    wanted = {edge["dataset_id"] for edge in edges}
-    if node is not None:
-        wanted.add(node)
-    datasets = await graph_datasets(connection, list(wanted))
-    latest = {row["id"]: row["latest_run"] for row in rows}
-    if not own_runs:
-        children = [row["latest_run"] for row in rows if row["parent_id"] and row["latest_run"]]
-        standing = await standing_runs(connection, children)
-        latest = {job: standing.get(run, run) for job, run in latest.items()}
-    runs = await runs_by_id(connection, list({run for run in latest.values() if run}))
-    ids: dict[UUID, str] = {row["id"]: f"job:{row['namespace']}:{row['name']}" for row in rows}
-    ids |= {key: f"dataset:{data['namespace']}:{data['name']}" for key, data in datasets.items()}
-    sides: dict[tuple[UUID, bool], list[Json]] = defaultdict(list)
-    into: dict[UUID, list[Json]] = defaultdict(list)
-    out_of: dict[UUID, list[Json]] = defaultdict(list)
-    drawn = [edge for edge in edges if edge["dataset_id"] in ids]
-    drawn.sort(key=lambda edge: (ids[edge["dataset_id"]], ids[edge["job_id"]]))
-    for job, dataset, is_input in drawn:
-        sides[job, is_input].append(datasets[dataset]["id"])
-        origin, destination = (dataset, job) if is_input else (job, dataset)
-        edge = {"origin": ids[origin], "destination": ids[destination]}
-        out_of[origin].append(edge)
-        into[destination].append(edge)
-    heads = {
-        row["id"]: job_head(row, sides)
-        | {"currentRunUuid": latest[row["id"]], "latestRun": runs.get(latest[row["id"]])}
-        for row in rows
-    }
-    nodes = [
-        {
-            "id": ids[key],
-            "type": kind,
-            "data": data,
-            "inEdges": into.get(key, []),
-            "outEdges": out_of.get(key, []),
-        }
-        for kind, data_of in (("JOB", heads), ("DATASET", datasets))
-        for key, data in data_of.items()
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        node, start = await _start(connection, text, hops)
+        around: list[UUID] = (
+            await connection.fetchval("SELECT jobs_around($1::uuid[], $2)", start, hops) if start else []
+        )
+        jobs = await nodes.jobs(connection, around, own_runs=own_runs)
+        wanted = {dataset for job in jobs for dataset, _, _ in job.edges}
+        if node is not None:
+            wanted.add(node)
+        datasets = await nodes.datasets(connection, wanted)
+    by_id = attrgetter("id")
+    jobs.sort(key=by_id)
+    into: dict[UUID, list[bytes]] = defaultdict(list)
+    out_of: dict[UUID, list[bytes]] = defaultdict(list)
+    for job in jobs:
+        for dataset, is_input, edge in job.edges:
+            (out_of if is_input else into)[dataset].append(edge)
+    # In the order of their ids, in which datasets come before jobs.
+    texts = [
+        b'%b,"inEdges":[%b],"outEdges":[%b]}'
+        % (
+            dataset.text.removesuffix(b"}"),
+            b",".join(into.get(dataset.key, ())),
+            b",".join(out_of.get(dataset.key, ())),
+        )
+        for dataset in sorted(datasets, key=by_id)
     ]
-    nodes.sort(key=itemgetter("id"))
-    return {"graph": nodes}
+    texts += [job.text for job in jobs]
+    return b'{"graph":[%b]}' % b",".join(texts)
 
 
 async def _must_exist(connection: Connection, readings: list[NodeId]) -> None:

@@ -186,6 +186,13 @@ async def move_current(connection: Connection, datasets: set[UUID]) -> None:
     )
 
 
+async def count_settled(connection: Connection, datasets: set[UUID]) -> None:
+    """Tell `nodes` that earlier runs may have read another version of these datasets than was known."""
+    await connection.execute(
+        "UPDATE dataset SET settled = settled + 1 WHERE id = ANY($1::uuid[])", sorted(datasets)
+    )
+
+
 async def draw_columns(connection: Connection, datasets: set[UUID]) -> None:
     """Draw the column edges of datasets anew, as their stored versions tell them."""
     keys = sorted(datasets)

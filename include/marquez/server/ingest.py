@@ -68,6 +68,10 @@ class Intake:
         self.ids: dict[Name, UUID] = {}
         self.runs: dict[UUID, Run] = {}
         self.late: set[UUID] = set()
+        self.were_current: dict[UUID, datetime] = {}
+        """When what runs wrote became current, as was known before these events."""
+        self.unsettled: set[UUID] = set()
+        """Datasets of which earlier runs may now have read another version, apart from those that `history` settles."""
         self.writes = Writes()
 
     async def learn(self, connection: Connection) -> bool:
@@ -114,6 +118,9 @@ class Intake:
             reads += await history.lay_late(connection, behind)
         if written or reads:
             await history.settle(connection, written, reads, self._names())
+        self.unsettled |= {version.dataset_id for version in written} | {dataset for dataset, _, _ in reads}
+        if self.unsettled:
+            await history.count_settled(connection, self.unsettled)
         if self.late:
             await history.draw_columns(
                 connection, {key for run in self.late for key in self.runs[run].outputs}
@@ -158,6 +165,8 @@ class Intake:
         for run_id, events in new.items():
             row = self.known.runs.get(run_id)
             held = row.run if row else None
+            if held is not None and held.outputs_current_at:
+                self.were_current[run_id] = held.outputs_current_at
             if held is not None and held.last < events[0].order:
                 self.runs[run_id] = held
             elif held is not None:
@@ -314,6 +323,9 @@ class Intake:
         for version in versions.values():
             if version.current_at:
                 written.setdefault(version.dataset_id, []).append(version)
+            was = self.were_current.get(version.run_id) if version.run_id else None
+            if was and not (version.same and version.current_at == was):
+                self.unsettled.add(version.dataset_id)
         read: dict[UUID, list[Read]] = {}
         for run in self.runs.values():
             for identifier, io in run.inputs.items():
@@ -332,6 +344,8 @@ class Intake:
                 inferred = _infer(table, theirs)
                 if inferred:
                     versions[inferred.id] = inferred
+                    if table.read_until:
+                        self.unsettled.add(identifier)
             elif theirs:
                 # Of readers of one moment that describe a version nobody wrote, arrival must not choose.
                 tied = [told for told in theirs if table.inferred and told[2].seen_at == table.current_at]

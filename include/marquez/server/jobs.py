@@ -282,30 +282,33 @@ def job_head(row: Any, edges: Mapping[tuple[UUID, bool], list[Json]]) -> Json:
 
 async def jobs_by_id(connection: Connection, ids: Sequence[UUID]) -> Sequence[Any]:
     rows: list[Any] = await connection.fetch(
-        _JOB + " WHERE j.id = ANY($1::uuid[]) AND NOT j.hidden", list(ids)
+        _JOB.replace("SELECT ", "SELECT j.xmin, ", 1) + " WHERE j.id = ANY($1::uuid[]) AND NOT j.hidden",
+        list(ids),
     )
     return rows
 
 
-async def standing_runs(connection: Connection, runs: Sequence[UUID]) -> dict[UUID, UUID]:
-    """Return, for each run, the one that stands for it in a graph: its root, which in Airflow is the run of the DAG.
+async def ancestors(connection: Connection, runs: Sequence[UUID | None]) -> dict[UUID, list[UUID]]:
+    """Return, for each run, its line: itself, the run it names its parent, that one's, and so on to the root.
 
-    Marquez notes the parent's run as the current one of a job.
+    The root stands for the run in a graph, as Marquez notes the parent's run as the current one of a job; in Airflow it is
+    the run of the DAG. The last of a line may be a run that is not there any more.
     """
-    root = {run: run for run in runs}
-    seen: set[UUID] = set()
-    while True:
-        asked = set(root.values()) - seen  # runs that call each other parent end the climb
-        if not asked:
-            return root
-        seen |= asked
+    parents: dict[UUID, UUID | None] = {}
+    asked = {run for run in runs if run}
+    lines = {run: [run] for run in asked}
+    while asked:
         rows = await connection.fetch(
-            "SELECT r.id, p.id AS parent FROM run r JOIN run p ON p.id = (r.fold::jsonb -> 'parent' ->> 2)::uuid"
-            " WHERE r.id = ANY($1::uuid[])",
+            "SELECT id, (fold::jsonb -> 'parent' ->> 2)::uuid AS parent FROM run WHERE id = ANY($1::uuid[])",
             list(asked),
         )
-        parents = {row["id"]: row["parent"] for row in rows}
-        root = {run: parents.get(above, above) for run, above in root.items()}
+        parents |= dict.fromkeys(asked) | {row["id"]: row["parent"] for row in rows}
+        asked = {parent for parent in parents.values() if parent and parent not in parents}
+    for line in lines.values():
+        # Runs that call each other parent end the climb.
+        while (above := parents[line[-1]]) and above not in line:
+            line.append(above)
+    return lines
 
 
 async def job_edges(connection: Connection, ids: Sequence[UUID]) -> dict[tuple[UUID, bool], list[Json]]:

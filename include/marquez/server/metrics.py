@@ -57,6 +57,7 @@ class Metrics:
     transactions: int = 0
     ingest: Histogram = field(default_factory=Histogram)
     removed_runs: int = 0
+    nodes: Counter[str] = field(default_factory=Counter)
 
     def request(self, method: str, seconds: float) -> None:
         self.requests["read" if method in ("GET", "HEAD", "OPTIONS") else "write"].observe(seconds)
@@ -79,6 +80,9 @@ class Metrics:
         yield f"lineage_ingest_transactions_total {self.transactions}"
         yield "# TYPE lineage_ingest_seconds histogram"
         yield from self.ingest.lines("lineage_ingest_seconds")
+        yield "# TYPE lineage_graph_nodes counter"
+        for how in ("rendered", "kept"):
+            yield f'lineage_graph_nodes_total{{how="{how}"}} {self.nodes[how]}'
         yield "# TYPE lineage_retention_runs counter"
         yield f"lineage_retention_runs_total {self.removed_runs}"
         yield "# TYPE lineage_pool_connections gauge"

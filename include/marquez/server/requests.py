@@ -16,6 +16,7 @@ from include.marquez.server.openlineage import malformed, parse_json
 if TYPE_CHECKING:
     from include.marquez.server.database import Pool
     from include.marquez.server.group_commit import Ingest
+    from include.marquez.server.nodes import Nodes
     from include.marquez.server.openlineage import Json
 
 MEDIA_TYPE = re.compile(r"\s*[^\s/;,]+/[^\s/;,]+\s*(?:;.*)?")
@@ -36,6 +37,11 @@ Name = Annotated[str, Path(), AfterValidator(_whole)]
 def pool_of(request: Request) -> Pool:
     pool: Pool = request.app.state.pool
     return pool
+
+
+def nodes_of(request: Request) -> Nodes:
+    nodes: Nodes = request.app.state.nodes
+    return nodes
 
 
 def ingest_of(request: Request) -> Ingest:

@@ -21,6 +21,7 @@ from include.marquez.server.requests import (
     Name,
     ingest_of,
     json_body,
+    nodes_of,
     one_of,
     only_json,
     pool_of,
@@ -123,7 +124,7 @@ async def get_lineage(
     hops = whole_number(depth, "depth", 20, lowest=None)
     own = one_of(latestRun, "latestRun", ("OWN", "ROOT")) == "OWN"
     async with pool_of(request).acquire() as connection:
-        return answer(await graph.lineage(connection, nodeId or "", hops, own_runs=own))
+        return answer(await graph.lineage(connection, nodes_of(request), nodeId or "", hops, own_runs=own))
 
 
 @router.get(f"{V1}/column-lineage", tags=["lineage"])

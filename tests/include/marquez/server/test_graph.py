@@ -198,6 +198,27 @@ def test_a_task_is_shown_with_the_run_of_its_dag_or_if_asked_its_own(scene: Any)
     assert httpx.get(f"{scene.client.url}/api/v1/lineage?nodeId=x&latestRun=mine").status_code == 400
 
 
+def test_the_root_of_a_whole_line_of_parents_stands_for_each_of_them(scene: Any) -> None:
+    facet = {"_producer": "https://example.org/p", "_schemaURL": "https://example.org/f.json"}
+    runs = {name: str(uuid4()) for name in ("trigger", "dag", "dag.task")}
+    table = [{"namespace": scene.namespace, "name": "t"}]
+    above = None
+    for name, run in runs.items():
+        parent = (
+            {**facet, "run": {"runId": runs[above]}, "job": {"namespace": scene.namespace, "name": above}}
+            if above
+            else None
+        )
+        scene.post(
+            scene.event("START", name, run, 1, outputs=table, run_facets={"parent": parent} if parent else {})
+        )
+        scene.post(scene.event("COMPLETE", name, run, 2, outputs=table))
+        above = name
+    url = f"{scene.client.url}/api/v1/lineage?nodeId={scene.node('dag.task')}&depth=9"
+    jobs = [item["data"] for item in httpx.get(url).json()["graph"] if item["type"] == "JOB"]
+    assert {job["name"]: job["currentRunUuid"] for job in jobs} == dict.fromkeys(runs, runs["trigger"])
+
+
 def test_columns_made_from_nothing_are_followed_downstream_only_if_asked(
     scene: Any, make_dataset: Any
 ) -> None:

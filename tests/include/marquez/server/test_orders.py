@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
+from tests.kept_nodes import KeptNodes
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -158,6 +160,24 @@ def alone(lineage_server: Any) -> Any:
     """A server whose database is this module's to empty."""
     with lineage_server.another() as server, httpx.Client(base_url=server.url, timeout=60) as http:
         yield server, http
+
+
+@settings(
+    max_examples=20,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(story=stories())
+def test_a_node_that_is_kept_is_never_older_than_the_last_event(alone: Any, story: Any) -> None:
+    server, http = alone
+    _, events = story
+    empty(server.dsn)
+    with KeptNodes.of(server.dsn) as kept:
+        for event in events:
+            assert http.post(f"{V1}/lineage", json=event).status_code == 201
+            assert kept.stale() == []
 
 
 @settings(
