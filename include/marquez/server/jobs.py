@@ -187,11 +187,12 @@ async def list_jobs(
     connection: Connection, namespace: str | None, states: Sequence[str], limit: int, offset: int
 ) -> Json:
     page = (
-        "(SELECT * FROM job WHERE NOT hidden AND ($1::text IS NULL OR namespace = $1)"
+        "(SELECT id FROM job WHERE NOT hidden AND ($1::text IS NULL OR namespace = $1)"
         " AND (cardinality($2::text[]) = 0 OR latest_state = ANY($2)) ORDER BY updated_at DESC, id LIMIT $3 OFFSET $4)"
     )
     rows = await connection.fetch(
-        _JOB.replace("FROM job j", f"FROM {page} j") + " ORDER BY j.updated_at DESC, j.id",
+        _JOB.replace("FROM job j", f"FROM {page} page JOIN job j USING (id)")
+        + " ORDER BY j.updated_at DESC, j.id",
         namespace,
         list(states),
         limit,
@@ -288,15 +289,15 @@ async def jobs_by_id(connection: Connection, ids: Sequence[UUID]) -> Sequence[An
     return rows
 
 
-async def ancestors(connection: Connection, runs: Sequence[UUID | None]) -> dict[UUID, list[UUID]]:
+async def ancestors(connection: Connection, runs: Sequence[UUID]) -> dict[UUID, list[UUID]]:
     """Return, for each run, its line: itself, the run it names its parent, that one's, and so on to the root.
 
     The root stands for the run in a graph, as Marquez notes the parent's run as the current one of a job; in Airflow it is
     the run of the DAG. The last of a line may be a run that is not there any more.
     """
     parents: dict[UUID, UUID | None] = {}
-    asked = {run for run in runs if run}
-    lines = {run: [run] for run in asked}
+    asked = set(runs)
+    lines = {run: [run] for run in runs}
     while asked:
         rows = await connection.fetch(
             "SELECT id, (fold::jsonb -> 'parent' ->> 2)::uuid AS parent FROM run WHERE id = ANY($1::uuid[])",
