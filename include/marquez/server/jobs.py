@@ -52,6 +52,16 @@ OWN = (
     " AND k.dataset_id = io.dataset_id LIMIT 1)"
 )
 """The version that a run wrote itself, where it read none: what nobody wrote before and the run writes, it reads from itself."""
+READERS = (
+    "(SELECT io.run_id, io.seen_at FROM (SELECT (SELECT n.current_at FROM dataset_version n"  # noqa: S608  # a constant
+    " WHERE n.dataset_id = v.dataset_id AND n.current_at >= v.current_at AND (n.current_at, n.id) > (v.current_at, v.id)"
+    # A run that wrote the next version reads past its own: readings are looked at up to the version after the next, which
+    # the comparison of times alone finds in the index.
+    " ORDER BY n.current_at, n.id OFFSET 1 LIMIT 1) AS at) after JOIN run_io io ON io.is_input"
+    " AND io.dataset_id = v.dataset_id AND io.seen_at >= v.current_at AND io.seen_at < coalesce(after.at, 'infinity')"
+    f" AND io.run_id <> v.run_id JOIN LATERAL {READ} k ON k.id = v.id)"
+)
+"""The runs that read the version `v` of another run, and when they began to."""
 _TOUCHED = (
     "SELECT t.run_id, string_agg(t.shown, ',') FILTER (WHERE t.is_input) AS inputs,"  # noqa: S608  # constants
     " string_agg(t.shown, ',') FILTER (WHERE NOT t.is_input) AS outputs FROM (SELECT io.run_id, io.is_input,"
@@ -303,8 +313,9 @@ async def ancestors(connection: Connection, runs: Sequence[UUID]) -> dict[UUID, 
             "SELECT id, (fold::jsonb -> 'parent' ->> 2)::uuid AS parent FROM run WHERE id = ANY($1::uuid[])",
             list(asked),
         )
-        parents |= dict.fromkeys(asked) | {row["id"]: row["parent"] for row in rows}
-        asked = {parent for parent in parents.values() if parent and parent not in parents}
+        named = {row["id"]: row["parent"] for row in rows}
+        parents |= dict.fromkeys(asked) | named
+        asked = {parent for parent in named.values() if parent and parent not in parents}
     for line in lines.values():
         # Runs that call each other parent end the climb.
         while (above := parents[line[-1]]) and above not in line:

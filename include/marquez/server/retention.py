@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from include.marquez.server.identity import lock_keys
-from include.marquez.server.jobs import READ
+from include.marquez.server.jobs import READERS
 
 if TYPE_CHECKING:
     from include.marquez.server.database import Connection, Pool
@@ -31,16 +31,11 @@ AGED = (
     " ORDER BY r.updated_at DESC, r.id DESC LIMIT $4"
 )
 TOUCHED = "SELECT DISTINCT dataset_id FROM run_io WHERE run_id = ANY($1::uuid[])"
-# Of the readers, only those until the version after the next are looked at: the next may be a reader's own.
 UNUSED = (
     "SELECT r.id FROM run r WHERE r.id = ANY($1::uuid[]) AND r.updated_at < $2"  # noqa: S608  # a constant
     " AND NOT EXISTS (SELECT FROM job j WHERE j.id = r.job_id AND j.latest_run = r.id)"
     " AND NOT EXISTS (SELECT FROM dataset_version v JOIN dataset d ON d.id = v.dataset_id"
-    " LEFT JOIN LATERAL (SELECT n.current_at AS at FROM dataset_version n WHERE n.dataset_id = v.dataset_id"
-    " AND (n.current_at, n.id) > (v.current_at, v.id) ORDER BY n.current_at, n.id OFFSET 1 LIMIT 1) after ON true"
-    " WHERE v.run_id = r.id AND (d.current_version = v.id OR EXISTS (SELECT FROM run_io io"
-    f" JOIN LATERAL {READ} k ON k.id = v.id WHERE io.dataset_id = v.dataset_id AND io.is_input"
-    " AND io.run_id <> r.id AND io.seen_at >= v.current_at AND io.seen_at < coalesce(after.at, 'infinity'))))"
+    f" WHERE v.run_id = r.id AND (d.current_version = v.id OR EXISTS {READERS}))"
 )
 
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from include.marquez.server.answers import at, not_found
-from include.marquez.server.jobs import OWN, READ
+from include.marquez.server.jobs import OWN, READ, READERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -117,14 +117,9 @@ async def _readers(
     """Return the runs that read the versions that runs wrote, in the order in which they began to."""
     pairs = sorted(written)
     rows = await connection.fetch(
-        # A run that wrote the next version reads past its own: readings are looked at up to the version after the next.
-        "SELECT v.dataset_id, v.run_id AS writer, io.run_id FROM unnest($1::uuid[], $2::uuid[]) AS w(dataset_id, run_id)"  # noqa: S608  # a constant
+        "SELECT v.dataset_id, v.run_id AS writer, r.run_id FROM unnest($1::uuid[], $2::uuid[]) AS w(dataset_id, run_id)"  # noqa: S608  # a constant
         " JOIN dataset_version v ON v.dataset_id = w.dataset_id AND v.run_id = w.run_id AND v.current_at IS NOT NULL"
-        " LEFT JOIN LATERAL (SELECT n.current_at FROM dataset_version n WHERE n.dataset_id = v.dataset_id"
-        " AND (n.current_at, n.id) > (v.current_at, v.id) ORDER BY n.current_at, n.id OFFSET 1 LIMIT 1) after ON true"
-        " JOIN run_io io ON io.is_input AND io.dataset_id = v.dataset_id AND io.seen_at >= v.current_at"
-        " AND io.seen_at < coalesce(after.current_at, 'infinity') AND io.run_id <> v.run_id"
-        f" JOIN LATERAL {READ} r ON r.id = v.id ORDER BY io.seen_at, io.run_id",
+        f" JOIN LATERAL {READERS} r ON true ORDER BY r.seen_at, r.run_id",
         [dataset for dataset, _ in pairs],
         [run for _, run in pairs],
     )
