@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from include.marquez.server.database import open_pool
-from include.marquez.server.nodes import Nodes
+from include.marquez.server.nodes import KEPT_BYTES, Nodes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class KeptNodes:
     """Every node of a database, kept as a server would that is asked for all of them after each change."""
 
-    def __init__(self, pool: Pool, runner: asyncio.Runner, kept_bytes: int = 64_000_000) -> None:
+    def __init__(self, pool: Pool, runner: asyncio.Runner, kept_bytes: int = KEPT_BYTES) -> None:
         self.pool, self.runner = pool, runner
         self.counts: Counter[str] = Counter()
         self.nodes = Nodes(self.counts, kept_bytes)

@@ -51,8 +51,8 @@ def invalid(message: str) -> ApiError:
     return ApiError(400, {"errors": [message]})
 
 
-def as_json(text: str) -> orjson.Fragment:
-    """Return stored JSON to be copied into an answer without being read."""
+def as_json(text: str | bytes) -> orjson.Fragment:
+    """Return JSON that is text already, to be copied into an answer without being read."""
     return orjson.Fragment(text)
 
 

@@ -118,9 +118,9 @@ class Intake:
             reads += await history.lay_late(connection, behind)
         if written or reads:
             await history.settle(connection, written, reads, self._names())
-        self.unsettled |= {version.dataset_id for version in written} | {dataset for dataset, _, _ in reads}
-        if self.unsettled:
-            await history.count_settled(connection, self.unsettled)
+        settled = {version.dataset_id for version in written} | {dataset for dataset, _, _ in reads}
+        if settled or self.unsettled:
+            await history.count_settled(connection, settled | self.unsettled)
         if self.late:
             await history.draw_columns(
                 connection, {key for run in self.late for key in self.runs[run].outputs}

@@ -17,17 +17,16 @@ from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
-from include.marquez.server.answers import rendered
+from include.marquez.server.answers import as_json, rendered
 from include.marquez.server.datasets import graph_datasets
 from include.marquez.server.jobs import ancestors, job_head, jobs_by_id, runs_by_id
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Awaitable, Callable, Collection, Hashable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping, Sequence
     from uuid import UUID
 
     from include.marquez.server.database import Connection
@@ -99,29 +98,22 @@ class Nodes:
 
         Each is shown with the run that stands for its latest one or, with `own_runs`, with that itself.
         """
-
-        async def render(part: Sequence[UUID]) -> list[Node]:
-            return await _jobs(connection, part, own_runs=own_runs)
-
-        return await self._nodes(connection, [(own_runs, key) for key in ids], _CHANGED_JOBS, render)
+        render = partial(_jobs, own_runs=own_runs)
+        return await self._nodes(connection, {key: (own_runs, key) for key in ids}, _CHANGED_JOBS, render)
 
     async def datasets(self, connection: Connection, ids: Collection[UUID]) -> list[Node]:
         """Return those of these datasets that are not deleted."""
-
-        async def render(part: Sequence[UUID]) -> list[Node]:
-            return await _datasets(connection, part)
-
-        return await self._nodes(connection, [(None, key) for key in ids], _CHANGED_DATASETS, render)
+        return await self._nodes(connection, {key: key for key in ids}, _CHANGED_DATASETS, _datasets)
 
     async def _nodes(
         self,
         connection: Connection,
-        places: Sequence[tuple[bool | None, UUID]],
+        places: Mapping[UUID, Hashable],
         question: str,
-        render: Callable[[Sequence[UUID]], Awaitable[list[Node]]],
+        render: Callable[[Connection, Sequence[UUID]], Awaitable[list[Node]]],
     ) -> list[Node]:
         kept = []
-        for place in places:
+        for place in places.values():
             node = self._kept.get(place)
             if node is not None:
                 self._kept.move_to_end(place)
@@ -129,13 +121,12 @@ class Nodes:
         nodes = await _unchanged(connection, kept, question)
         self.counts["kept"] += len(nodes)
         current = {node.key for node in nodes}
-        missing = [place for place in places if place[1] not in current]
+        missing = [key for key in places if key not in current]
         for start in range(0, len(missing), AT_ONCE):
-            part = missing[start : start + AT_ONCE]
-            made = await render([key for _, key in part])
+            made = await render(connection, missing[start : start + AT_ONCE])
             self.counts["rendered"] += len(made)
             for node in made:
-                self._keep((part[0][0], node.key), node)
+                self._keep(places[node.key], node)
             nodes += made
         return nodes
 
@@ -186,8 +177,8 @@ async def _jobs(connection: Connection, ids: Sequence[UUID], *, own_runs: bool) 
             "id": node_id,
             "type": "JOB",
             "data": job_head(row, sides) | {"currentRunUuid": run.id, "latestRun": run.shown},
-            "inEdges": [orjson.Fragment(text) for _, is_input, text in edges if is_input],
-            "outEdges": [orjson.Fragment(text) for _, is_input, text in edges if not is_input],
+            "inEdges": [as_json(text) for _, is_input, text in edges if is_input],
+            "outEdges": [as_json(text) for _, is_input, text in edges if not is_input],
         }
         stamps = (((key, row["xmin"]),), run.stamps, tuple(settled))
         nodes.append(Node(key, node_id, _text(node), stamps, tuple(edges)))
